@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Messages of the simulated misc device: counted and immutable
+ */
+
+#include <linux/gfp.h>
+#include <linux/highmem.h>
+#include <linux/math.h>
+#include <linux/minmax.h>
+#include <linux/mm.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+#include <linux/uio.h>
+
+#include "misc-sim.h"
+
+static struct misc_sim_message *misc_sim_message_alloc(size_t length, gfp_t gfp)
+{
+	struct misc_sim_message *msg = kvmalloc_flex(*msg, data, length, gfp);
+
+	if (!msg)
+		return ERR_PTR(-ENOMEM);
+
+	kref_init(&msg->ref);
+	msg->generation = 0;
+	msg->length = length;
+	return msg;
+}
+
+/**
+ * misc_sim_message_create - make a message from kernel memory
+ * @data: the bytes
+ * @length: how many
+ * @gfp: how to allocate
+ *
+ * Context: Any that @gfp allows.
+ * Return: a message with one reference, or ERR_PTR(-ENOMEM).
+ */
+struct misc_sim_message *misc_sim_message_create(const void *data, size_t length,
+						 gfp_t gfp)
+{
+	struct misc_sim_message *msg = misc_sim_message_alloc(length, gfp);
+
+	if (!IS_ERR(msg))
+		memcpy(msg->data, data, length);
+	return msg;
+}
+
+/**
+ * misc_sim_message_from_iter - make a message from all that an iterator holds
+ * @from: the bytes, usually in user space; the caller bounds their number
+ * @gfp: how to allocate
+ *
+ * Context: Process context, may fault.
+ * Return: a message with one reference, or ERR_PTR() of -ENOMEM or, when not all
+ * of @from can be read, of -EFAULT.
+ */
+struct misc_sim_message *misc_sim_message_from_iter(struct iov_iter *from,
+						    gfp_t gfp)
+{
+	struct misc_sim_message *msg __free(misc_sim_message_put) =
+		misc_sim_message_alloc(iov_iter_count(from), gfp);
+
+	if (!IS_ERR(msg) && !copy_from_iter_full(msg->data, msg->length, from))
+		return ERR_PTR(-EFAULT);
+	return_ptr(msg);
+}
+
+/**
+ * misc_sim_message_get - take a reference
+ * @msg: a message that the caller has a reference to or a lock on
+ *
+ * Context: Any.
+ * Return: @msg.
+ */
+struct misc_sim_message *misc_sim_message_get(struct misc_sim_message *msg)
+{
+	kref_get(&msg->ref);
+	return msg;
+}
+
+static void misc_sim_message_release(struct kref *ref)
+{
+	kvfree(container_of(ref, struct misc_sim_message, ref));
+}
+
+/**
+ * misc_sim_message_put - drop a reference
+ * @msg: a message, NULL or an ERR_PTR()
+ *
+ * Context: Any but NMI; under no raw spinlock, as it may free memory.
+ */
+void misc_sim_message_put(struct misc_sim_message *msg)
+{
+	if (!IS_ERR_OR_NULL(msg))
+		kref_put(&msg->ref, misc_sim_message_release);
+}
+
+/**
+ * misc_sim_message_read - copy out a part of a message
+ * @msg: the message
+ * @pos: where to begin, not negative
+ * @to: where to, with room for one byte at least
+ *
+ * Context: Process context, may fault.
+ * Return: the number of bytes copied, 0 at the end of the message and beyond, or
+ * -EFAULT when not one byte could be copied.
+ */
+ssize_t misc_sim_message_read(const struct misc_sim_message *msg, loff_t pos,
+			      struct iov_iter *to)
+{
+	size_t copied;
+
+	if (pos >= msg->length)
+		return 0;
+
+	copied = copy_to_iter(msg->data + pos,
+			      min(msg->length - pos, iov_iter_count(to)), to);
+	return copied ?: -EFAULT;
+}
+
+/**
+ * misc_sim_message_pages - size of a message in pages
+ * @msg: the message
+ *
+ * Context: Any.
+ * Return: the number of pages that a mapping of @msg has; an empty message has
+ * one too.
+ */
+pgoff_t misc_sim_message_pages(const struct misc_sim_message *msg)
+{
+	return max(DIV_ROUND_UP(msg->length, PAGE_SIZE), 1);
+}
+
+/**
+ * misc_sim_message_page - copy a page of a message
+ * @msg: the message
+ * @index: which page, less than misc_sim_message_pages()
+ *
+ * Context: Process context.
+ * Return: a new page, zero after the end of the message, charged to the caller
+ * and owned by it; NULL when there is no memory.
+ */
+struct page *misc_sim_message_page(const struct misc_sim_message *msg,
+				   pgoff_t index)
+{
+	size_t offset = index << PAGE_SHIFT;
+	struct page *page = alloc_page(GFP_KERNEL_ACCOUNT | __GFP_ZERO);
+
+	if (page && msg->length)
+		memcpy_to_page(page, 0, msg->data + offset,
+			       min(msg->length - offset, PAGE_SIZE));
+	return page;
+}
