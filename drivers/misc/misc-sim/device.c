@@ -3,6 +3,8 @@
  * Instances of the simulated misc device: what they hold, and their node
  */
 
+#include <linux/ctype.h>
+#include <linux/ktime.h>
 #include <linux/minmax.h>
 #include <linux/poll.h>
 #include <linux/slab.h>
@@ -14,10 +16,18 @@
 #define CREATE_TRACE_POINTS
 #include "trace.h"
 
+/*
+ * The names taken, as the core would print a stack dump about one that is taken
+ * twice.
+ */
+static DEFINE_MUTEX(misc_sim_names_lock);
+static LIST_HEAD(misc_sim_names);
+
 static void misc_sim_device_release(struct kref *ref)
 {
 	struct misc_sim_device *dev = container_of(ref, struct misc_sim_device, ref);
 
+	misc_sim_faults_put(dev->faults);
 	misc_sim_message_put(dev->message);
 	kfree(dev);
 }
@@ -47,7 +57,71 @@ void misc_sim_device_put(struct misc_sim_device *dev)
 		kref_put(&dev->ref, misc_sim_device_release);
 }
 
-static struct misc_sim_device *misc_sim_device_alloc(const char *name)
+/* Publish from an interrupt. A tick that finds no memory is lost. */
+static enum hrtimer_restart misc_sim_device_tick(struct hrtimer *timer)
+{
+	struct misc_sim_device *dev = container_of(timer, struct misc_sim_device,
+						   timer);
+	struct misc_sim_message *msg;
+	char text[32];
+	size_t length;
+
+	length = scnprintf(text, sizeof(text), "tick %llu\n", ++dev->ticks);
+	msg = misc_sim_message_create(text, min(length, dev->capacity),
+				      GFP_ATOMIC | __GFP_NOWARN);
+	if (!IS_ERR(msg) && misc_sim_device_publish(dev, msg, NULL))
+		return HRTIMER_NORESTART;
+
+	hrtimer_forward_now(timer, us_to_ktime(dev->period_us));
+	return HRTIMER_RESTART;
+}
+
+/**
+ * misc_sim_check_name - whether an instance can have a name
+ * @name: the name
+ *
+ * The name becomes a part of the names of a node and of a directory in sysfs,
+ * where some characters mean something.
+ *
+ * Context: Any.
+ * Return: 0, -EINVAL or -ENAMETOOLONG.
+ */
+int misc_sim_check_name(const char *name)
+{
+	if (strlen(name) > MISC_SIM_NAME_MAX)
+		return -ENAMETOOLONG;
+
+	if (!*name)
+		return -EINVAL;
+	for (; *name; name++)
+		if (!isascii(*name) || (!isalnum(*name) && !strchr("-.:@_", *name)))
+			return -EINVAL;
+	return 0;
+}
+
+static int misc_sim_check_config(const struct misc_sim_config *config)
+{
+	int ret;
+
+	ret = misc_sim_check_name(config->name);
+	if (ret)
+		return ret;
+
+	if (!in_range(config->capacity, 1, MISC_SIM_CAPACITY_MAX))
+		return -EINVAL;
+	if (config->length > config->capacity)
+		return -EMSGSIZE;
+	if (config->period_us && (config->period_us < MISC_SIM_PERIOD_US_MIN ||
+				  config->period_us > MISC_SIM_PERIOD_US_MAX))
+		return -EINVAL;
+	if (!in_range(config->mode, 1, 0777))
+		return -EINVAL;
+	return 0;
+}
+
+static struct misc_sim_device *
+misc_sim_device_alloc(const struct misc_sim_config *config,
+		      struct device *parent)
 {
 	struct misc_sim_device *dev __free(kfree) = kzalloc_obj(*dev);
 	struct misc_sim_message *msg;
@@ -55,12 +129,7 @@ static struct misc_sim_device *misc_sim_device_alloc(const char *name)
 	if (!dev)
 		return ERR_PTR(-ENOMEM);
 
-	if (snprintf(dev->name, sizeof(dev->name), MISC_SIM_NAME "-%s", name) >=
-	    sizeof(dev->name))
-		return ERR_PTR(-ENAMETOOLONG);
-
-	msg = misc_sim_message_create(MISC_SIM_GREETING,
-				      strlen(MISC_SIM_GREETING), GFP_KERNEL);
+	msg = misc_sim_message_create(config->message, config->length, GFP_KERNEL);
 	if (IS_ERR(msg))
 		return ERR_CAST(msg);
 
@@ -70,49 +139,134 @@ static struct misc_sim_device *misc_sim_device_alloc(const char *name)
 	dev->message = msg;
 	atomic64_set(&dev->generation, msg->generation);
 	init_waitqueue_head(&dev->wait);
-	dev->capacity = MISC_SIM_CAPACITY;
+	hrtimer_setup(&dev->timer, misc_sim_device_tick, CLOCK_MONOTONIC,
+		      HRTIMER_MODE_REL);
+	dev->faults = misc_sim_faults_get(config->faults);
+	dev->capacity = config->capacity;
+	dev->period_us = config->period_us;
+	dev->blocking = config->blocking;
+	snprintf(dev->name, sizeof(dev->name), MISC_SIM_NAME "-%s", config->name);
 	dev->misc.minor = MISC_DYNAMIC_MINOR;
 	dev->misc.name = dev->name;
 	dev->misc.fops = &misc_sim_fops;
+	dev->misc.groups = misc_sim_groups;
+	dev->misc.parent = parent;
+	dev->misc.mode = config->mode;
 	return_ptr(dev);
+}
+
+static int misc_sim_device_register(struct misc_sim_device *dev)
+{
+	struct misc_sim_device *other;
+	int ret;
+
+	guard(mutex)(&misc_sim_names_lock);
+
+	list_for_each_entry(other, &misc_sim_names, names)
+		if (!strcmp(other->name, dev->name))
+			return -EEXIST;
+
+	ret = misc_register(&dev->misc);
+	if (!ret)
+		list_add(&dev->names, &misc_sim_names);
+	return ret;
 }
 
 /**
  * misc_sim_device_create - make an instance and its node
- * @name: what follows "misc-sim-" in the name of the node
+ * @config: what to make it from
+ * @parent: the parent in the device model, or NULL
  *
  * Context: Process context.
  * Return: the device with the reference of the registration, which
- * misc_sim_device_destroy() drops, or an ERR_PTR().
+ * misc_sim_device_unplug() drops, or ERR_PTR() of -EINVAL, -ENAMETOOLONG, -EMSGSIZE
+ * (the message does not fit), -EEXIST (the name is taken), -EBUSY (no minor is
+ * left), -ENOMEM.
  */
-struct misc_sim_device *misc_sim_device_create(const char *name)
+struct misc_sim_device *
+misc_sim_device_create(const struct misc_sim_config *config,
+		       struct device *parent)
 {
-	struct misc_sim_device *dev __free(misc_sim_device_put) =
-		misc_sim_device_alloc(name);
+	struct misc_sim_device *dev __free(misc_sim_device_put) = NULL;
 	int ret;
 
-	if (IS_ERR(dev))
-		return_ptr(dev);
-
-	ret = misc_register(&dev->misc);
+	ret = misc_sim_check_config(config);
 	if (ret)
 		return ERR_PTR(ret);
 
+	dev = misc_sim_device_alloc(config, parent);
+	if (IS_ERR(dev))
+		return_ptr(dev);
+
+	ret = misc_sim_device_register(dev);
+	if (ret)
+		return ERR_PTR(ret);
+
+	if (dev->period_us)
+		hrtimer_start(&dev->timer, us_to_ktime(dev->period_us),
+			      HRTIMER_MODE_REL);
 	return_ptr(dev);
 }
 
 /**
- * misc_sim_device_destroy - remove the node
+ * misc_sim_device_unplug - remove an instance, also from under its users
  * @dev: what misc_sim_device_create() returned
  *
- * Files that are open keep the device until they are closed.
+ * Waits for no user: those who sleep are woken and get -ENODEV, and whoever has
+ * the device open keeps its memory.
  *
  * Context: Process context.
  */
-void misc_sim_device_destroy(struct misc_sim_device *dev)
+void misc_sim_device_unplug(struct misc_sim_device *dev)
 {
 	misc_deregister(&dev->misc);
+	scoped_guard(mutex, &misc_sim_names_lock) {
+		list_del(&dev->names);
+	}
+
+	scoped_guard(spinlock_irqsave, &dev->lock) {
+		WRITE_ONCE(dev->gone, true);
+	}
+	hrtimer_cancel(&dev->timer);
+	wake_up_all(&dev->wait);
+	trace_misc_sim_unplug(dev);
 	misc_sim_device_put(dev);
+}
+
+/**
+ * misc_sim_device_gone - whether a device is unplugged
+ * @dev: the device
+ *
+ * Context: Any.
+ * Return: true once misc_sim_device_unplug() was called.
+ */
+bool misc_sim_device_gone(const struct misc_sim_device *dev)
+{
+	return READ_ONCE(dev->gone);
+}
+
+/**
+ * misc_sim_device_delay - take the time that a transfer is to take
+ * @dev: the device
+ * @nowait: rather fail than sleep
+ *
+ * Context: Process context, may sleep.
+ * Return: 0, -EAGAIN, -ENODEV if the device is unplugged, or -ERESTARTSYS.
+ */
+int misc_sim_device_delay(struct misc_sim_device *dev, bool nowait)
+{
+	u32 latency_us = READ_ONCE(dev->faults->latency_us);
+	int ret = -ETIME;
+
+	if (latency_us && nowait)
+		return -EAGAIN;
+	if (latency_us)
+		ret = wait_event_interruptible_hrtimeout(dev->wait,
+							 misc_sim_device_gone(dev),
+							 us_to_ktime(latency_us));
+	if (!ret)
+		return -ENODEV;
+	return ret == -ETIME ? 0 : ret;
 }
 
 /**
@@ -122,7 +276,8 @@ void misc_sim_device_destroy(struct misc_sim_device *dev)
  * @expected: if not NULL, the generation that the current message must have
  *
  * Context: Any but NMI.
- * Return: 0, or -ESTALE when the current message is not the expected one.
+ * Return: 0, -ENODEV if the device is unplugged, or -ESTALE when the current
+ * message is not the expected one.
  */
 int misc_sim_device_publish(struct misc_sim_device *dev,
 			    struct misc_sim_message *msg, const u64 *expected)
@@ -130,6 +285,8 @@ int misc_sim_device_publish(struct misc_sim_device *dev,
 	struct misc_sim_message *unused __free(misc_sim_message_put) = msg;
 
 	scoped_guard(spinlock_irqsave, &dev->lock) {
+		if (dev->gone)
+			return -ENODEV;
 		if (expected && *expected != dev->message->generation)
 			return -ESTALE;
 

@@ -19,21 +19,28 @@
 
 /*
  * Runs under the mutex of the misc core, as misc_deregister() does, so the device
- * is still registered.
+ * is still registered, and nothing here may sleep for long.
  */
 static int misc_sim_open(struct inode *inode, struct file *file)
 {
-	struct miscdevice *misc = file->private_data;
-	struct misc_sim_file *f = kzalloc_obj(*f, GFP_KERNEL_ACCOUNT);
+	struct misc_sim_device *dev = container_of(file->private_data,
+						   struct misc_sim_device, misc);
+	struct misc_sim_file *f;
+	int ret;
 
+	ret = misc_sim_fail_open(dev->faults);
+	if (ret)
+		return ret;
+
+	f = kzalloc_obj(*f, GFP_KERNEL_ACCOUNT);
 	if (!f)
 		return -ENOMEM;
 
-	f->dev = misc_sim_device_get(container_of(misc, struct misc_sim_device, misc));
+	f->dev = misc_sim_device_get(dev);
 	mutex_init(&f->lock);
 	file->private_data = f;
 	file->f_mode |= FMODE_NOWAIT;
-	return 0;
+	return dev->blocking ? stream_open(inode, file) : 0;
 }
 
 static int misc_sim_release(struct inode *inode, struct file *file)
@@ -47,17 +54,56 @@ static int misc_sim_release(struct inode *inode, struct file *file)
 	return 0;
 }
 
+/* Whether there is something that this file has not read to its end. */
+static bool misc_sim_unseen(struct misc_sim_file *f)
+{
+	return atomic64_read(&f->dev->generation) != atomic64_read(&f->seen);
+}
+
+/*
+ * Pin what the read at *@pos is to return.
+ * Return: 0, -ENODEV, or -EAGAIN when a stream has to wait for the next message.
+ */
+static int misc_sim_pin(struct misc_sim_file *f, loff_t *pos)
+{
+	lockdep_assert_held(&f->lock);
+
+	if (misc_sim_device_gone(f->dev))
+		return -ENODEV;
+
+	if (!f->dev->blocking) {
+		if (!*pos || !f->message)
+			misc_sim_device_pin(f->dev, &f->message);
+		return 0;
+	}
+
+	if (!f->message || atomic64_read(&f->seen) == f->message->generation) {
+		if (!misc_sim_unseen(f))
+			return -EAGAIN;
+		misc_sim_device_pin(f->dev, &f->message);
+		f->pos = 0;
+	}
+	*pos = f->pos;
+	return 0;
+}
+
 static ssize_t misc_sim_read(struct misc_sim_file *f, loff_t pos,
 			     struct iov_iter *to)
 {
+	size_t left = f->message->length - min_t(u64, pos, f->message->length);
+	struct misc_sim_faults *faults = f->dev->faults;
 	ssize_t ret;
 
 	lockdep_assert_held(&f->lock);
 
-	if (!pos || !f->message)
-		misc_sim_device_pin(f->dev, &f->message);
+	ret = misc_sim_fail_read(faults);
+	if (ret)
+		return ret;
 
+	iov_iter_truncate(to, misc_sim_short_io(faults, min(left, iov_iter_count(to))));
 	ret = misc_sim_message_read(f->message, pos, to);
+	if (ret > 0)
+		f->pos = pos + ret;
 	if (ret >= 0 && pos + ret >= f->message->length)
 		atomic64_set(&f->seen, f->message->generation);
 
@@ -66,27 +112,63 @@ static ssize_t misc_sim_read(struct misc_sim_file *f, loff_t pos,
 }
 
 /*
- * A fault in the copy may take as long as user space likes, so whoever waits for
- * the file meanwhile must remain killable.
+ * Lock the file, with a message pinned for the read at *@pos. A fault in the copy
+ * may take as long as user space likes, so whoever waits for the lock meanwhile
+ * must remain killable.
  */
+static int misc_sim_lock_pinned(struct kiocb *iocb, loff_t *pos)
+{
+	struct misc_sim_file *f = iocb->ki_filp->private_data;
+	bool nowait = iocb->ki_flags & IOCB_NOWAIT;
+	int ret;
+
+	for (;;) {
+		if (nowait) {
+			if (!mutex_trylock(&f->lock))
+				return -EAGAIN;
+		} else if (mutex_lock_interruptible(&f->lock)) {
+			return -ERESTARTSYS;
+		}
+
+		ret = misc_sim_pin(f, pos);
+		if (!ret)
+			return 0;
+		mutex_unlock(&f->lock);
+
+		if (ret != -EAGAIN || nowait ||
+		    iocb->ki_filp->f_flags & O_NONBLOCK)
+			return ret;
+
+		ret = wait_event_interruptible(f->dev->wait,
+					       misc_sim_unseen(f) ||
+					       misc_sim_device_gone(f->dev));
+		if (ret)
+			return ret;
+	}
+}
+
 static ssize_t misc_sim_read_iter(struct kiocb *iocb, struct iov_iter *to)
 {
 	struct misc_sim_file *f = iocb->ki_filp->private_data;
+	loff_t pos = iocb->ki_pos;
 	ssize_t ret;
 
+	if (misc_sim_device_gone(f->dev))
+		return -ENODEV;
 	if (!iov_iter_count(to))
 		return 0;
 
-	if (iocb->ki_flags & IOCB_NOWAIT) {
-		if (!mutex_trylock(&f->lock))
-			return -EAGAIN;
-	} else if (mutex_lock_interruptible(&f->lock)) {
-		return -ERESTARTSYS;
-	}
-	ret = misc_sim_read(f, iocb->ki_pos, to);
+	ret = misc_sim_device_delay(f->dev, iocb->ki_flags & IOCB_NOWAIT);
+	if (ret)
+		return ret;
+
+	ret = misc_sim_lock_pinned(iocb, &pos);
+	if (ret)
+		return ret;
+	ret = misc_sim_read(f, pos, to);
 	mutex_unlock(&f->lock);
 
-	if (ret > 0)
+	if (ret > 0 && !f->dev->blocking)
 		iocb->ki_pos += ret;
 	return ret;
 }
@@ -97,11 +179,25 @@ static ssize_t misc_sim_write_iter(struct kiocb *iocb, struct iov_iter *from)
 	bool nowait = iocb->ki_flags & IOCB_NOWAIT;
 	size_t length = iov_iter_count(from);
 	struct misc_sim_message *msg;
+	int ret;
 
+	if (misc_sim_device_gone(f->dev))
+		return -ENODEV;
 	if (!length)
 		return 0;
 	if (length > f->dev->capacity)
 		return -EMSGSIZE;
+
+	ret = misc_sim_device_delay(f->dev, nowait);
+	if (ret)
+		return ret;
+
+	ret = misc_sim_fail_write(f->dev->faults);
+	if (ret)
+		return ret;
+
+	length = misc_sim_short_io(f->dev->faults, length);
+	iov_iter_truncate(from, length);
 
 	msg = misc_sim_message_from_iter(from, nowait ? GFP_NOWAIT | __GFP_ACCOUNT :
 							GFP_KERNEL_ACCOUNT);
@@ -110,7 +206,10 @@ static ssize_t misc_sim_write_iter(struct kiocb *iocb, struct iov_iter *from)
 	if (IS_ERR(msg))
 		return PTR_ERR(msg);
 
-	misc_sim_device_publish(f->dev, msg, NULL);
+	ret = misc_sim_device_publish(f->dev, msg, NULL);
+	if (ret)
+		return ret;
+
 	iocb->ki_pos = 0;
 	return length;
 }
@@ -122,8 +221,10 @@ static __poll_t misc_sim_poll(struct file *file, struct poll_table_struct *wait)
 
 	poll_wait(file, &f->dev->wait, wait);
 
-	if (atomic64_read(&f->dev->generation) != atomic64_read(&f->seen))
+	if (misc_sim_unseen(f))
 		mask |= EPOLLIN | EPOLLRDNORM;
+	if (misc_sim_device_gone(f->dev))
+		mask |= EPOLLERR | EPOLLHUP;
 	return mask;
 }
 
@@ -179,7 +280,11 @@ static long misc_sim_ioctl_replace(struct file *file,
 static long misc_sim_ioctl(struct file *file, unsigned int cmd,
 			   unsigned long arg)
 {
+	struct misc_sim_file *f = file->private_data;
 	void __user *argp = (void __user *)arg;
+
+	if (misc_sim_device_gone(f->dev))
+		return -ENODEV;
 
 	switch (cmd) {
 	case MISC_SIM_IOC_INFO:
@@ -200,6 +305,8 @@ static int misc_sim_vm_mapped(unsigned long start, unsigned long end,
 	struct misc_sim_message *msg __free(misc_sim_message_put) =
 		misc_sim_device_get_pinned(f->dev, &f->message);
 
+	if (misc_sim_device_gone(f->dev))
+		return -ENODEV;
 	if (pgoff + PHYS_PFN(end - start) > misc_sim_message_pages(msg))
 		return -EINVAL;
 

@@ -5,25 +5,63 @@
  * See Documentation/misc-devices/misc-sim.rst.
  */
 
+#include <linux/err.h>
 #include <linux/module.h>
+#include <linux/platform_device.h>
 
 #include "misc-sim.h"
 
 static struct misc_sim_device *misc_sim_default;
 
+static int __init misc_sim_create_default(void)
+{
+	struct misc_sim_config config = MISC_SIM_CONFIG_DEFAULT("0");
+	struct misc_sim_faults *faults __free(misc_sim_faults_put) =
+		misc_sim_faults_create();
+
+	if (!faults)
+		return -ENOMEM;
+
+	config.faults = faults;
+	misc_sim_default = misc_sim_device_create(&config, NULL);
+	return PTR_ERR_OR_ZERO(misc_sim_default);
+}
+
 static int __init misc_sim_init(void)
 {
-	misc_sim_default = misc_sim_device_create("0");
-	return PTR_ERR_OR_ZERO(misc_sim_default);
+	int ret;
+
+	ret = platform_driver_register(&misc_sim_platform_driver);
+	if (ret)
+		return ret;
+
+	ret = misc_sim_config_register();
+	if (ret)
+		goto err_driver;
+
+	/* last, as whoever has opened it counts on the module */
+	ret = misc_sim_create_default();
+	if (ret)
+		goto err_config;
+	return 0;
+
+err_config:
+	misc_sim_config_unregister();
+err_driver:
+	platform_driver_unregister(&misc_sim_platform_driver);
+	return ret;
 }
 module_init(misc_sim_init);
 
 static void __exit misc_sim_exit(void)
 {
-	misc_sim_device_destroy(misc_sim_default);
+	misc_sim_device_unplug(misc_sim_default);
+	misc_sim_config_unregister();
+	platform_driver_unregister(&misc_sim_platform_driver);
 }
 module_exit(misc_sim_exit);
 
+MODULE_ALIAS("platform:" MISC_SIM_NAME);
 MODULE_AUTHOR("misc-sim <misc-sim@example.org>");
 MODULE_DESCRIPTION("Simulated misc character device");
 MODULE_LICENSE("GPL");

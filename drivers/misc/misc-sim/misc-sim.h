@@ -18,8 +18,11 @@
 #include <linux/atomic.h>
 #include <linux/cleanup.h>
 #include <linux/err.h>
+#include <linux/fault-inject.h>
 #include <linux/fs.h>
+#include <linux/hrtimer.h>
 #include <linux/kref.h>
+#include <linux/list.h>
 #include <linux/miscdevice.h>
 #include <linux/mutex.h>
 #include <linux/sizes.h>
@@ -27,12 +30,23 @@
 #include <linux/types.h>
 #include <linux/wait.h>
 
+struct attribute_group;
+struct config_group;
 struct iov_iter;
 struct page;
+struct platform_driver;
 
 #define MISC_SIM_NAME		"misc-sim"
 #define MISC_SIM_GREETING	"Hello from " MISC_SIM_NAME "!\n"
+
+/* What configfs and firmware may ask for; the defaults are those of instance 0. */
 #define MISC_SIM_CAPACITY	SZ_4K
+#define MISC_SIM_CAPACITY_MAX	SZ_1M
+#define MISC_SIM_PERIOD_US_MIN	1000
+#define MISC_SIM_PERIOD_US_MAX	3600000000U
+#define MISC_SIM_LATENCY_US_MAX	60000000U
+#define MISC_SIM_ERRNO_MAX	511	/* what follows never leaves the kernel */
+#define MISC_SIM_NAME_MAX	64
 
 /**
  * struct misc_sim_message - what a device holds and a reader gets
@@ -52,6 +66,79 @@ struct misc_sim_message {
 };
 
 /**
+ * struct misc_sim_faults - what is to go wrong with a device
+ *
+ * Shared by an instance and its directory in configfs, and may be changed at
+ * any time: numbers are read and written whole, and struct fault_attr looks
+ * after itself.
+ */
+struct misc_sim_faults {
+	/** @ref: one reference for the device, one for the directory */
+	struct kref ref;
+
+	/** @latency_us: how long each transfer takes longer */
+	u32 latency_us;
+
+	/** @error: the errno, positive, of an operation that is to fail */
+	u32 error;
+
+#ifdef CONFIG_MISC_SIM_FAULT_INJECTION
+	/** @fail_open: whether open() fails */
+	struct fault_config fail_open;
+
+	/** @fail_read: whether a read fails */
+	struct fault_config fail_read;
+
+	/** @fail_write: whether a write fails */
+	struct fault_config fail_write;
+
+	/** @short_io: whether a transfer is cut short */
+	struct fault_config short_io;
+#endif
+};
+
+/**
+ * struct misc_sim_config - what an instance is made from: plain data
+ * @name: what follows "misc-sim-" in the name of the node
+ * @message: the first message
+ * @length: length of @message
+ * @capacity: length of the longest message accepted
+ * @blocking: whether readers wait for the next message at the end of one
+ * @period_us: how often the instance publishes by itself, 0 for never
+ * @mode: mode of the node
+ * @faults: what is to go wrong; the instance takes a reference
+ */
+struct misc_sim_config {
+	const char *name;
+	const void *message;
+	size_t length;
+	u32 capacity;
+	u32 blocking;
+	u32 period_us;
+	u32 mode;
+	struct misc_sim_faults *faults;
+};
+
+#define MISC_SIM_CONFIG_DEFAULT(_name)				\
+	{							\
+		.name = (_name),				\
+		.message = MISC_SIM_GREETING,			\
+		.length = sizeof(MISC_SIM_GREETING) - 1,	\
+		.capacity = MISC_SIM_CAPACITY,			\
+		.mode = 0600,					\
+	}
+
+/**
+ * struct misc_sim_platform_data - what configfs hands to the platform driver
+ * @faults: the faults of the directory
+ * @error: set to how the probe ended
+ */
+struct misc_sim_platform_data {
+	struct misc_sim_faults *faults;
+	int error;
+};
+
+/**
  * struct misc_sim_device - one instance, with a node of its own
  */
 struct misc_sim_device {
@@ -61,10 +148,13 @@ struct misc_sim_device {
 	/** @ref: one reference for the registration, one for each open file */
 	struct kref ref;
 
+	/** @names: entry in the list of the names taken, guarded by its lock */
+	struct list_head names;
+
 	/**
-	 * @lock: guards @message and the writing of @generation. Interrupts
-	 * are off while it is held, so nothing under it sleeps or copies from
-	 * or to user space.
+	 * @lock: guards @message and the writing of @generation and @gone.
+	 * Interrupts are off while it is held, so nothing under it sleeps or
+	 * copies from or to user space.
 	 */
 	spinlock_t lock;
 
@@ -77,14 +167,35 @@ struct misc_sim_device {
 	 */
 	atomic64_t generation;
 
-	/** @wait: woken after every publication */
+	/**
+	 * @gone: set once, when the device is unplugged, and then nothing is
+	 * published any more; may be read without @lock
+	 */
+	bool gone;
+
+	/** @wait: woken after every publication and when @gone is set */
 	wait_queue_head_t wait;
 
+	/** @timer: publishes every @period_us; does not run once @gone is set */
+	struct hrtimer timer;
+
+	/** @ticks: how often @timer has published; for @timer alone */
+	u64 ticks;
+
+	/** @faults: what is to go wrong, constant; this is a reference */
+	struct misc_sim_faults *faults;
+
 	/** @capacity: length of the longest message accepted, constant */
-	size_t capacity;
+	u32 capacity;
+
+	/** @period_us: how often @timer fires, 0 for never, constant */
+	u32 period_us;
+
+	/** @blocking: whether the device is a stream, constant */
+	bool blocking;
 
 	/** @name: name of the node, constant */
-	char name[32];
+	char name[sizeof(MISC_SIM_NAME) + 1 + MISC_SIM_NAME_MAX];
 };
 
 /**
@@ -106,6 +217,12 @@ struct misc_sim_file {
 	 * that either is enough to read it.
 	 */
 	struct misc_sim_message *message;
+
+	/**
+	 * @pos: where the next read begins in @message if the device is a
+	 * stream; guarded by @lock
+	 */
+	size_t pos;
 
 	/**
 	 * @seen: the generation last read to its end, 0 for none; written
@@ -130,9 +247,57 @@ struct page *misc_sim_message_page(const struct misc_sim_message *msg,
 DEFINE_FREE(misc_sim_message_put, struct misc_sim_message *,
 	    misc_sim_message_put(_T))
 
+/* fault.c */
+struct misc_sim_faults *misc_sim_faults_create(void);
+struct misc_sim_faults *misc_sim_faults_get(struct misc_sim_faults *faults);
+void misc_sim_faults_put(struct misc_sim_faults *faults);
+
+DEFINE_FREE(misc_sim_faults_put, struct misc_sim_faults *,
+	    misc_sim_faults_put(_T))
+
+#ifdef CONFIG_MISC_SIM_FAULT_INJECTION
+void misc_sim_faults_add_groups(struct misc_sim_faults *faults,
+				struct config_group *parent);
+int misc_sim_fail_open(struct misc_sim_faults *faults);
+int misc_sim_fail_read(struct misc_sim_faults *faults);
+int misc_sim_fail_write(struct misc_sim_faults *faults);
+size_t misc_sim_short_io(struct misc_sim_faults *faults, size_t count);
+#else
+static inline void misc_sim_faults_add_groups(struct misc_sim_faults *faults,
+					      struct config_group *parent)
+{
+}
+
+static inline int misc_sim_fail_open(struct misc_sim_faults *faults)
+{
+	return 0;
+}
+
+static inline int misc_sim_fail_read(struct misc_sim_faults *faults)
+{
+	return 0;
+}
+
+static inline int misc_sim_fail_write(struct misc_sim_faults *faults)
+{
+	return 0;
+}
+
+static inline size_t misc_sim_short_io(struct misc_sim_faults *faults,
+				       size_t count)
+{
+	return count;
+}
+#endif
+
 /* device.c */
-struct misc_sim_device *misc_sim_device_create(const char *name);
-void misc_sim_device_destroy(struct misc_sim_device *dev);
+int misc_sim_check_name(const char *name);
+struct misc_sim_device *
+misc_sim_device_create(const struct misc_sim_config *config,
+		       struct device *parent);
+void misc_sim_device_unplug(struct misc_sim_device *dev);
+bool misc_sim_device_gone(const struct misc_sim_device *dev);
+int misc_sim_device_delay(struct misc_sim_device *dev, bool nowait);
 struct misc_sim_device *misc_sim_device_get(struct misc_sim_device *dev);
 void misc_sim_device_put(struct misc_sim_device *dev);
 int misc_sim_device_publish(struct misc_sim_device *dev,
@@ -147,7 +312,17 @@ misc_sim_device_get_pinned(struct misc_sim_device *dev,
 DEFINE_FREE(misc_sim_device_put, struct misc_sim_device *,
 	    misc_sim_device_put(_T))
 
+/* sysfs.c */
+extern const struct attribute_group *misc_sim_groups[];
+
 /* file.c */
 extern const struct file_operations misc_sim_fops;
+
+/* config.c */
+int misc_sim_config_register(void);
+void misc_sim_config_unregister(void);
+
+/* platform.c */
+extern struct platform_driver misc_sim_platform_driver;
 
 #endif /* _MISC_SIM_H */

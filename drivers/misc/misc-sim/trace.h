@@ -48,6 +48,16 @@ TRACE_EVENT(misc_sim_read,
 		      __entry->ret)
 );
 
+TRACE_EVENT(misc_sim_unplug,
+	    TP_PROTO(const struct misc_sim_device *dev),
+	    TP_ARGS(dev),
+	    TP_STRUCT__entry(__string(name, dev->name)
+	    ),
+	    TP_fast_assign(__assign_str(name);
+	    ),
+	    TP_printk("name=%s", __get_str(name))
+);
+
 #endif /* _MISC_SIM_TRACE_H */
 
 #undef TRACE_INCLUDE_PATH

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <time.h>
@@ -27,6 +28,9 @@ static const char text[] = "0123456789abcdef";
 #define TEXT_LEN	(sizeof(text) - 1)
 #define TEXT_POS	5	/* where start_reading() stops */
 
+#define POLL_ALWAYS	(POLLOUT | POLLWRNORM)
+#define POLL_UNREAD	(POLLIN | POLLRDNORM | POLL_ALWAYS)
+
 #define EXPECT_ERRNO(error, call) do {	\
 	errno = 0;			\
 	EXPECT_EQ(-1, call);		\
@@ -35,7 +39,7 @@ static const char text[] = "0123456789abcdef";
 
 /* Modules */
 
-static int load(const char *module)
+static inline int load(const char *module)
 {
 	char command[128];
 
@@ -44,7 +48,7 @@ static int load(const char *module)
 }
 
 /* The file that the module comes from; negative if it is built in, or not found. */
-static int open_module(const char *module)
+static inline int open_module(const char *module)
 {
 	char command[128], path[PATH_MAX] = "";
 	FILE *modinfo;
@@ -63,19 +67,19 @@ static int open_module(const char *module)
 }
 
 /* A process for each of many loads takes long; a compressed file needs it. */
-static int load_from(int file, const char *module)
+static inline int load_from(int file, const char *module)
 {
 	if (!syscall(SYS_finit_module, file, "", 0))
 		return 0;
 	return load(module);
 }
 
-static int unload(const char *module)
+static inline int unload(const char *module)
 {
 	return syscall(SYS_delete_module, module, O_NONBLOCK);
 }
 
-static int open_node(struct __test_metadata *_metadata, const char *node, int flags)
+static inline int open_node(struct __test_metadata *_metadata, const char *node, int flags)
 {
 	int fd = open(node, flags | O_CLOEXEC);
 
@@ -85,7 +89,7 @@ static int open_node(struct __test_metadata *_metadata, const char *node, int fl
 
 /* What a file and the device hold */
 
-static struct misc_sim_info get_info(struct __test_metadata *_metadata, int fd)
+static inline struct misc_sim_info get_info(struct __test_metadata *_metadata, int fd)
 {
 	struct misc_sim_info info;
 
@@ -96,13 +100,13 @@ static struct misc_sim_info get_info(struct __test_metadata *_metadata, int fd)
 	return info;
 }
 
-static void publish(struct __test_metadata *_metadata, int fd,
-		    const void *data, size_t length)
+static inline void publish(struct __test_metadata *_metadata, int fd,
+			   const void *data, size_t length)
 {
 	ASSERT_EQ(length, write(fd, data, length));
 }
 
-static int replace(int fd, __u64 generation, const void *data, __u32 length)
+static inline int replace(int fd, __u64 generation, const void *data, __u32 length)
 {
 	struct misc_sim_replace arg = {
 		.generation = generation,
@@ -114,8 +118,8 @@ static int replace(int fd, __u64 generation, const void *data, __u32 length)
 }
 
 /* From the file's position to the end there is this, and then nothing. */
-static void expect_rest(struct __test_metadata *_metadata, int fd,
-			const void *expected, size_t length)
+static inline void expect_rest(struct __test_metadata *_metadata, int fd,
+			       const void *expected, size_t length)
 {
 	size_t room = length + 64;
 	unsigned char *buf = malloc(room);
@@ -130,8 +134,8 @@ static void expect_rest(struct __test_metadata *_metadata, int fd,
 }
 
 /* What a file opened now reads. */
-static void expect_current(struct __test_metadata *_metadata, const char *node,
-			   const void *expected, size_t length)
+static inline void expect_current(struct __test_metadata *_metadata, const char *node,
+				  const void *expected, size_t length)
 {
 	int fd = open_node(_metadata, node, O_RDONLY);
 
@@ -140,7 +144,7 @@ static void expect_current(struct __test_metadata *_metadata, const char *node,
 }
 
 /* Leaves the file in the middle of a message, so that any change shows. */
-static struct misc_sim_info start_reading(struct __test_metadata *_metadata, int fd)
+static inline struct misc_sim_info start_reading(struct __test_metadata *_metadata, int fd)
 {
 	char buf[TEXT_POS];
 
@@ -150,8 +154,8 @@ static struct misc_sim_info start_reading(struct __test_metadata *_metadata, int
 }
 
 /* After start_reading() and a failure: content, generation and position stay. */
-static void expect_unchanged(struct __test_metadata *_metadata, int fd,
-			     const char *node, const struct misc_sim_info *before)
+static inline void expect_unchanged(struct __test_metadata *_metadata, int fd,
+				    const char *node, const struct misc_sim_info *before)
 {
 	struct misc_sim_info now = get_info(_metadata, fd);
 
@@ -160,8 +164,8 @@ static void expect_unchanged(struct __test_metadata *_metadata, int fd,
 	expect_current(_metadata, node, text, TEXT_LEN);
 }
 
-static bool fdinfo_has(struct __test_metadata *_metadata, int fd, const char *key,
-		       __u64 value)
+static inline bool fdinfo_has(struct __test_metadata *_metadata, int fd, const char *key,
+			      __u64 value)
 {
 	char path[64], expected[64], line[128];
 	bool found = false;
@@ -179,13 +183,13 @@ static bool fdinfo_has(struct __test_metadata *_metadata, int fd, const char *ke
 
 /* Memory that fails */
 
-static size_t page_size(void)
+static inline size_t page_size(void)
 {
 	return sysconf(_SC_PAGESIZE);
 }
 
 /* The first byte of a page with no access, after a good page. */
-static char *bad_page(struct __test_metadata *_metadata)
+static inline char *bad_page(struct __test_metadata *_metadata)
 {
 	char *page = mmap(NULL, 2 * page_size(), PROT_READ | PROT_WRITE,
 			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -203,7 +207,7 @@ struct hole {
 	char *page;
 };
 
-static bool make_hole(struct __test_metadata *_metadata, struct hole *hole)
+static inline bool make_hole(struct __test_metadata *_metadata, struct hole *hole)
 {
 	struct uffdio_api api = { .api = UFFD_API };
 	struct uffdio_register range = {
@@ -222,7 +226,7 @@ static bool make_hole(struct __test_metadata *_metadata, struct hole *hole)
 	return true;
 }
 
-static void await_fault(struct __test_metadata *_metadata, struct hole *hole)
+static inline void await_fault(struct __test_metadata *_metadata, struct hole *hole)
 {
 	struct pollfd pollfd = { .fd = hole->uffd, .events = POLLIN };
 	struct uffd_msg msg;
@@ -232,8 +236,8 @@ static void await_fault(struct __test_metadata *_metadata, struct hole *hole)
 	ASSERT_EQ(UFFD_EVENT_PAGEFAULT, msg.event);
 }
 
-static void fill_hole(struct __test_metadata *_metadata, struct hole *hole,
-		      const void *data, size_t length)
+static inline void fill_hole(struct __test_metadata *_metadata, struct hole *hole,
+			     const void *data, size_t length)
 {
 	struct uffdio_copy copy = {
 		.dst = (uintptr_t)hole->page,
@@ -260,7 +264,7 @@ struct call {
 	int error;
 };
 
-static void *call_read(void *arg)
+static inline void *call_read(void *arg)
 {
 	struct call *call = arg;
 
@@ -269,7 +273,7 @@ static void *call_read(void *arg)
 	return NULL;
 }
 
-static void *call_write(void *arg)
+static inline void *call_write(void *arg)
 {
 	struct call *call = arg;
 
@@ -278,7 +282,7 @@ static void *call_write(void *arg)
 	return NULL;
 }
 
-static void *call_replace(void *arg)
+static inline void *call_replace(void *arg)
 {
 	struct call *call = arg;
 
@@ -287,13 +291,13 @@ static void *call_replace(void *arg)
 	return NULL;
 }
 
-static void start(struct __test_metadata *_metadata, struct call *call,
-		  void *(*function)(void *))
+static inline void start(struct __test_metadata *_metadata, struct call *call,
+			 void *(*function)(void *))
 {
 	ASSERT_EQ(0, pthread_create(&call->thread, NULL, function, call));
 }
 
-static void finish(struct __test_metadata *_metadata, struct call *call)
+static inline void finish(struct __test_metadata *_metadata, struct call *call)
 {
 	ASSERT_EQ(0, pthread_join(call->thread, NULL));
 }
@@ -315,7 +319,7 @@ union stamped {
 	char bytes[STAMP_MAX + 1];	/* room to see that there is no more */
 };
 
-static __u32 checksum(const struct stamp *stamp)
+static inline __u32 checksum(const struct stamp *stamp)
 {
 	__u32 sum = stamp->writer * 31 + stamp->sequence;
 	size_t i;
@@ -325,7 +329,7 @@ static __u32 checksum(const struct stamp *stamp)
 	return sum;
 }
 
-static size_t make_stamp(struct stamp *stamp, __u32 writer, __u32 sequence)
+static inline size_t make_stamp(struct stamp *stamp, __u32 writer, __u32 sequence)
 {
 	size_t i, body = (writer * 29 + sequence * 7) % (STAMP_MAX - sizeof(*stamp));
 
@@ -338,7 +342,7 @@ static size_t make_stamp(struct stamp *stamp, __u32 writer, __u32 sequence)
 	return stamp->length;
 }
 
-static bool stamp_is_whole(const struct stamp *stamp, ssize_t length)
+static inline bool stamp_is_whole(const struct stamp *stamp, ssize_t length)
 {
 	return length >= (ssize_t)sizeof(*stamp) && length <= STAMP_MAX &&
 	       stamp->length == length && stamp->sum == checksum(stamp);
@@ -352,7 +356,7 @@ struct writer {
 	__u32 failures;
 };
 
-static void *keep_writing(void *arg)
+static inline void *keep_writing(void *arg)
 {
 	struct writer *writer = arg;
 	union stamped message;
@@ -367,8 +371,8 @@ static void *keep_writing(void *arg)
 	return NULL;
 }
 
-static void start_writers(struct __test_metadata *_metadata, const char *node,
-			  struct writer *writers, int count, bool *stop)
+static inline void start_writers(struct __test_metadata *_metadata, const char *node,
+				 struct writer *writers, int count, bool *stop)
 {
 	int i;
 
@@ -383,8 +387,8 @@ static void start_writers(struct __test_metadata *_metadata, const char *node,
 	}
 }
 
-static void stop_writers(struct __test_metadata *_metadata,
-			 struct writer *writers, int count, bool *stop)
+static inline void stop_writers(struct __test_metadata *_metadata,
+				struct writer *writers, int count, bool *stop)
 {
 	int i;
 
@@ -398,7 +402,7 @@ static void stop_writers(struct __test_metadata *_metadata,
 
 /* Time and waiting */
 
-static long long now_ms(void)
+static inline long long now_ms(void)
 {
 	struct timespec now;
 
@@ -406,7 +410,7 @@ static long long now_ms(void)
 	return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
 }
 
-static char thread_state(pid_t tid)
+static inline char thread_state(pid_t tid)
 {
 	char path[64], state = '?';
 	FILE *file;
@@ -421,6 +425,17 @@ static char thread_state(pid_t tid)
 	return state;
 }
 
+static inline short poll_now(struct __test_metadata *_metadata, int fd)
+{
+	struct pollfd pollfd = {
+		.fd = fd,
+		.events = POLL_UNREAD | POLLPRI | POLLRDBAND | POLLWRBAND,
+	};
+
+	ASSERT_LE(0, poll(&pollfd, 1, 0));
+	return pollfd.revents;
+}
+
 struct sleeper {
 	pthread_t thread;
 	pid_t tid;
@@ -428,7 +443,7 @@ struct sleeper {
 	short revents;
 };
 
-static void *sleep_in_poll(void *arg)
+static inline void *sleep_in_poll(void *arg)
 {
 	struct sleeper *sleeper = arg;
 	struct pollfd pollfd = { .fd = sleeper->fd, .events = POLLIN };
@@ -439,7 +454,7 @@ static void *sleep_in_poll(void *arg)
 	return NULL;
 }
 
-static void await_sleep(struct __test_metadata *_metadata, struct sleeper *sleeper)
+static inline void await_sleep(struct __test_metadata *_metadata, struct sleeper *sleeper)
 {
 	long long deadline = now_ms() + DEADLINE_MS;
 	pid_t tid;
@@ -449,6 +464,38 @@ static void await_sleep(struct __test_metadata *_metadata, struct sleeper *sleep
 		sched_yield();
 		tid = __atomic_load_n(&sleeper->tid, __ATOMIC_ACQUIRE);
 	} while (!tid || thread_state(tid) != 'S');
+}
+
+/* The log */
+
+/* What the kernel itself (facility 0) has logged since @kmsg with @a or @b in it. */
+static inline int count_logged(int kmsg, const char *a, const char *b)
+{
+	char record[8192];
+	ssize_t length;
+	int count = 0;
+
+	while ((length = read(kmsg, record, sizeof(record) - 1)) > 0 || errno == EPIPE) {
+		if (length < 0)
+			continue;
+		record[length] = '\0';
+		if (strtoul(record, NULL, 10) >= 8 || strstr(record, "taints kernel"))
+			continue;
+		if (strstr(record, a) || strstr(record, b)) {
+			ksft_print_msg("logged: %s", record);
+			count++;
+		}
+	}
+	return count;
+}
+
+/* The harness passes when every case is skipped; kselftest wants KSFT_SKIP. */
+static inline void exit_skip_if_nothing_ran(void)
+{
+	if (ksft_plan && ksft_get_xskip_cnt() == ksft_plan) {
+		fflush(stdout);
+		_exit(KSFT_SKIP);
+	}
 }
 
 #endif /* _MISC_SIM_HELPERS_H */
