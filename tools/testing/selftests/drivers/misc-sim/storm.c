@@ -306,13 +306,20 @@ static void stop_party(struct __test_metadata *_metadata, struct party *party)
 	EXPECT_LT(0, party->successes);
 }
 
+static bool all_got_somewhere(const struct party *parties, int count)
+{
+	while (count && __atomic_load_n(&parties[count - 1].successes, __ATOMIC_RELAXED))
+		count--;
+	return !count;
+}
+
 TEST_F_TIMEOUT(storm, storm, storm_seconds() + 60)
 {
-	long long end = now_ms() + storm_seconds() * 1000LL;
 	struct instance instances[INSTANCES];
 	struct party parties[USERS + PLUGGERS] = {};
 	int i, file = open_module(variant->module);
 	bool stop = false, calm = false;
+	long long end;
 	char name[16];
 
 	for (i = 0; i < INSTANCES; i++) {
@@ -330,7 +337,8 @@ TEST_F_TIMEOUT(storm, storm, storm_seconds() + 60)
 	}
 
 	/* This is how long the storm is to last; nothing depends on it. */
-	while (now_ms() < end)
+	end = now_ms() + storm_seconds() * 1000LL;
+	while (now_ms() < end || !all_got_somewhere(parties, USERS + PLUGGERS))
 		poll(NULL, 0, 100);
 
 	__atomic_store_n(&calm, true, __ATOMIC_RELAXED);
