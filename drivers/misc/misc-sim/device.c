@@ -256,17 +256,24 @@ bool misc_sim_device_gone(const struct misc_sim_device *dev)
 int misc_sim_device_delay(struct misc_sim_device *dev, bool nowait)
 {
 	u32 latency_us = READ_ONCE(dev->faults->latency_us);
-	int ret = -ETIME;
+	ktime_t end = ktime_add_us(ktime_get(), latency_us);
+	DEFINE_WAIT(wait);
+	int ret;
 
-	if (latency_us && nowait)
+	if (!latency_us)
+		return 0;
+	if (nowait)
 		return -EAGAIN;
-	if (latency_us)
-		ret = wait_event_interruptible_hrtimeout(dev->wait,
-							 misc_sim_device_gone(dev),
-							 us_to_ktime(latency_us));
-	if (!ret)
-		return -ENODEV;
-	return ret == -ETIME ? 0 : ret;
+
+	do {
+		ret = prepare_to_wait_event(&dev->wait, &wait, TASK_INTERRUPTIBLE);
+		if (misc_sim_device_gone(dev))
+			ret = -ENODEV;
+		if (ret)
+			break;
+	} while (schedule_hrtimeout(&end, HRTIMER_MODE_ABS));
+	finish_wait(&dev->wait, &wait);
+	return ret;
 }
 
 /**

@@ -1525,6 +1525,56 @@ TEST_F(instances, unplug_while_unbound)
 	EXPECT_EQ(0, rmdir(self->it.dir));
 }
 
+#define PLATFORM_DEVICES	"/sys/bus/platform/devices"
+
+/* A platform device that no driver wants. */
+static bool find_unbound(char *name)
+{
+	char path[2 * PATH_LEN + NAME_MAX];
+	struct dirent *entry;
+	bool found = false;
+	DIR *dir;
+
+	dir = opendir(PLATFORM_DEVICES);
+	while (dir && !found && (entry = readdir(dir))) {
+		snprintf(path, sizeof(path), PLATFORM_DEVICES "/%s/driver", entry->d_name);
+		found = entry->d_name[0] != '.' && strlen(entry->d_name) <= 64 &&
+			access(path, F_OK);
+		if (found)
+			strcpy(name, entry->d_name);
+	}
+	if (dir)
+		closedir(dir);
+	return found;
+}
+
+/* It knows nothing of the properties, so all is as with the default device. */
+TEST_F(instances, platform_device_without_properties)
+{
+	char override[2 * PATH_LEN + NAME_MAX], bind[2 * PATH_LEN], name[NAME_MAX + 1];
+	struct instance inst;
+	int fd;
+
+	if (!find_unbound(name))
+		SKIP(return, "no platform device without a driver");
+
+	inst = name_instance(variant->driver, name);
+	snprintf(override, sizeof(override), PLATFORM_DEVICES "/%s/driver_override", name);
+	snprintf(bind, sizeof(bind), "/sys/bus/platform/drivers/%s/bind", variant->driver);
+	ASSERT_EQ(0, write_file(override, variant->driver));
+	ASSERT_EQ(0, write_file(bind, name));
+	EXPECT_EQ(0, write_file(override, "\n"));
+
+	fd = open_node(_metadata, inst.node, O_RDWR);
+	EXPECT_EQ(4096, get_info(_metadata, fd).capacity);
+	expect_rest(_metadata, fd, variant->greeting, strlen(variant->greeting));
+	publish(_metadata, fd, text, TEXT_LEN);
+	snprintf(bind, sizeof(bind), "/sys/bus/platform/drivers/%s/unbind", variant->driver);
+	EXPECT_EQ(0, write_file(bind, name));
+	expect_gone(_metadata, fd);
+	EXPECT_ERRNO(ENOENT, access(inst.node, F_OK));
+}
+
 /* Races */
 
 struct racer {
