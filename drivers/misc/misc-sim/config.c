@@ -223,12 +223,12 @@ static ssize_t misc_sim_latency_us_store(struct config_item *item,
 
 CONFIGFS_ATTR(misc_sim_, latency_us);
 
-static ssize_t misc_sim_errno_show(struct config_item *item, char *page)
+static ssize_t misc_sim_error_show(struct config_item *item, char *page)
 {
 	return sysfs_emit(page, "%u\n", READ_ONCE(to_instance(item)->faults->error));
 }
 
-static ssize_t misc_sim_errno_store(struct config_item *item, const char *page,
+static ssize_t misc_sim_error_store(struct config_item *item, const char *page,
 				    size_t count)
 {
 	u32 value;
@@ -242,7 +242,14 @@ static ssize_t misc_sim_errno_store(struct config_item *item, const char *page,
 	return count;
 }
 
-CONFIGFS_ATTR(misc_sim_, errno);
+/* Not CONFIGFS_ATTR(), as errno is a macro in user-mode Linux. */
+static struct configfs_attribute misc_sim_attr_error = {
+	.ca_name	= "errno",
+	.ca_mode	= 0644,
+	.ca_owner	= THIS_MODULE,
+	.show		= misc_sim_error_show,
+	.store		= misc_sim_error_store,
+};
 
 static ssize_t misc_sim_dev_name_show(struct config_item *item, char *page)
 {
@@ -344,7 +351,7 @@ static struct configfs_attribute *misc_sim_instance_attrs[] = {
 	&misc_sim_attr_blocking,
 	&misc_sim_attr_period_us,
 	&misc_sim_attr_latency_us,
-	&misc_sim_attr_errno,
+	&misc_sim_attr_error,
 	&misc_sim_attr_mode,
 	&misc_sim_attr_live,
 	&misc_sim_attr_dev_name,

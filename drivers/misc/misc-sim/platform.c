@@ -47,7 +47,7 @@ static int misc_sim_create_from(struct platform_device *pdev)
 	void *message __free(kfree) = misc_sim_read_message(dev, &config.length);
 
 	if (IS_ERR(message))
-		return PTR_ERR(no_free_ptr(message));
+		return PTR_ERR(message);
 	if (message)
 		config.message = message;
 
