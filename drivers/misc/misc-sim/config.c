@@ -62,8 +62,16 @@ static int misc_sim_parse(const char *page, unsigned int base, u32 min, u32 max,
 
 /* Set what can only be set while the instance is not live. */
 static ssize_t misc_sim_set(struct misc_sim_instance *inst, u32 *field,
-			    u32 value, size_t count)
+			    const char *page, size_t count, unsigned int base,
+			    u32 min, u32 max)
 {
+	u32 value;
+	int ret;
+
+	ret = misc_sim_parse(page, base, min, max, &value);
+	if (ret)
+		return ret;
+
 	guard(mutex)(&inst->lock);
 	if (inst->pdev)
 		return -EBUSY;
@@ -83,13 +91,9 @@ static ssize_t misc_sim_capacity_store(struct config_item *item,
 				       const char *page, size_t count)
 {
 	struct misc_sim_instance *inst = to_instance(item);
-	u32 value;
-	int ret;
 
-	ret = misc_sim_parse(page, 10, 1, MISC_SIM_CAPACITY_MAX, &value);
-	if (ret)
-		return ret;
-	return misc_sim_set(inst, &inst->config.capacity, value, count);
+	return misc_sim_set(inst, &inst->config.capacity, page, count, 10, 1,
+			    MISC_SIM_CAPACITY_MAX);
 }
 
 CONFIGFS_ATTR(misc_sim_, capacity);
@@ -106,13 +110,9 @@ static ssize_t misc_sim_mode_store(struct config_item *item,
 				   const char *page, size_t count)
 {
 	struct misc_sim_instance *inst = to_instance(item);
-	u32 value;
-	int ret;
 
-	ret = misc_sim_parse(page, 8, 1, 0777, &value);
-	if (ret)
-		return ret;
-	return misc_sim_set(inst, &inst->config.mode, value, count);
+	return misc_sim_set(inst, &inst->config.mode, page, count, 8, 1,
+			    0777);
 }
 
 CONFIGFS_ATTR(misc_sim_, mode);
@@ -129,13 +129,9 @@ static ssize_t misc_sim_blocking_store(struct config_item *item,
 				       const char *page, size_t count)
 {
 	struct misc_sim_instance *inst = to_instance(item);
-	u32 value;
-	int ret;
 
-	ret = misc_sim_parse(page, 10, 0, 1, &value);
-	if (ret)
-		return ret;
-	return misc_sim_set(inst, &inst->config.blocking, value, count);
+	return misc_sim_set(inst, &inst->config.blocking, page, count, 10, 0,
+			    1);
 }
 
 CONFIGFS_ATTR(misc_sim_, blocking);
@@ -153,14 +149,12 @@ static ssize_t misc_sim_period_us_store(struct config_item *item,
 {
 	struct misc_sim_instance *inst = to_instance(item);
 	u32 value;
-	int ret;
 
-	ret = misc_sim_parse(page, 10, 0, MISC_SIM_PERIOD_US_MAX, &value);
-	if (ret)
-		return ret;
-	if (value && value < MISC_SIM_PERIOD_US_MIN)
+	/* 0 is never; other than that, not too often */
+	if (!misc_sim_parse(page, 10, 1, MISC_SIM_PERIOD_US_MIN - 1, &value))
 		return -EINVAL;
-	return misc_sim_set(inst, &inst->config.period_us, value, count);
+	return misc_sim_set(inst, &inst->config.period_us, page, count, 10, 0,
+			    MISC_SIM_PERIOD_US_MAX);
 }
 
 CONFIGFS_ATTR(misc_sim_, period_us);

@@ -232,72 +232,58 @@ TEST_F(allocations, open)
 	EXPECT_LT(0, attempt.errors);
 }
 
-/* One of several pages does not come from where a short one does. */
-static const size_t lengths[] = { TEXT_LEN, 65536 };
-
-TEST_F(allocations, write)
+static long write_message(int fd, __u64 generation, const void *data, __u32 length)
 {
+	return write(fd, data, length);
+}
+
+static long replace_message(int fd, __u64 generation, const void *data, __u32 length)
+{
+	return replace(fd, generation, data, length);
+}
+
+/* A message of several pages does not come from where a short one does. */
+static void fail_publishing(struct __test_metadata *_metadata, const struct instance *inst,
+			    int fail_nth, typeof(write_message) *call)
+{
+	static const size_t lengths[] = { TEXT_LEN, 65536 };
 	struct misc_sim_info before, now;
-	char *buf = malloc(65536);
+	static char buf[65536];
 	unsigned int i;
 	int fd;
 
-	ASSERT_TRUE(!!buf);
-	memset(buf, 'x', 65536);
-	fd = plug_and_open(_metadata, &self->it, O_RDWR);
+	memset(buf, 'x', sizeof(buf));
+	fd = plug_and_open(_metadata, inst, O_RDWR);
 	for (i = 0; i < ARRAY_SIZE(lengths); i++) {
-		struct attempt attempt = { .fail_nth = self->fail_nth };
+		struct attempt attempt = { .fail_nth = fail_nth };
 
 		before = start_reading(_metadata, fd);
 		while (arm(_metadata, &attempt)) {
-			if (!succeeded(_metadata, &attempt, write(fd, buf, lengths[i]))) {
+			if (succeeded(_metadata, &attempt,
+				      call(fd, before.generation, buf, lengths[i]))) {
+				now = get_info(_metadata, fd);
+				EXPECT_EQ(before.generation + 1, now.generation);
+				/* What has failed may be short_io. */
+				EXPECT_TRUE(now.length == lengths[i] ||
+					    (attempt.failed && now.length == lengths[i] / 2));
+			} else {
 				expect_no_memory(_metadata, &attempt);
-				expect_unchanged(_metadata, fd, self->it.node, &before);
-				before = start_reading(_metadata, fd);
-				continue;
+				expect_unchanged(_metadata, fd, inst->node, &before);
 			}
-			now = get_info(_metadata, fd);
-			EXPECT_EQ(before.generation + 1, now.generation);
-			/* What has failed may be short_io. */
-			EXPECT_TRUE(now.length == lengths[i] ||
-				    (attempt.failed && now.length == lengths[i] / 2));
 			before = start_reading(_metadata, fd);
 		}
 		EXPECT_TRUE(i || attempt.errors);
 	}
-	free(buf);
+}
+
+TEST_F(allocations, write)
+{
+	fail_publishing(_metadata, &self->it, self->fail_nth, write_message);
 }
 
 TEST_F(allocations, replace)
 {
-	struct misc_sim_info before, now;
-	char *buf = malloc(65536);
-	unsigned int i;
-	int fd;
-
-	ASSERT_TRUE(!!buf);
-	memset(buf, 'x', 65536);
-	fd = plug_and_open(_metadata, &self->it, O_RDWR);
-	for (i = 0; i < ARRAY_SIZE(lengths); i++) {
-		struct attempt attempt = { .fail_nth = self->fail_nth };
-
-		before = start_reading(_metadata, fd);
-		while (arm(_metadata, &attempt)) {
-			if (!succeeded(_metadata, &attempt,
-				       replace(fd, before.generation, buf, lengths[i]))) {
-				expect_no_memory(_metadata, &attempt);
-				expect_unchanged(_metadata, fd, self->it.node, &before);
-				before = start_reading(_metadata, fd);
-				continue;
-			}
-			now = get_info(_metadata, fd);
-			EXPECT_EQ(before.generation + 1, now.generation);
-			EXPECT_EQ(lengths[i], now.length);
-			before = start_reading(_metadata, fd);
-		}
-		EXPECT_TRUE(i || attempt.errors);
-	}
-	free(buf);
+	fail_publishing(_metadata, &self->it, self->fail_nth, replace_message);
 }
 
 TEST_F(allocations, mmap)

@@ -738,13 +738,7 @@ TEST_F(instances, stream_io_uring_read)
 {
 	int fd = plug_read_stream(_metadata, &self->it);
 	char buf[64];
-	struct io_uring_sqe request = {
-		.opcode = IORING_OP_READ,
-		.fd = fd,
-		.addr = (uintptr_t)buf,
-		.len = sizeof(buf),
-		.off = -1,
-	};
+	struct io_uring_sqe request = uring_read_request(fd, buf, sizeof(buf));
 	struct io_uring ring;
 
 	if (io_uring_queue_init(4, &ring, 0))
@@ -759,6 +753,16 @@ TEST_F(instances, stream_io_uring_read)
 }
 
 /* Publishing by itself */
+
+static void await_generation(struct __test_metadata *_metadata, int fd, __u64 generation)
+{
+	long long deadline = now_ms() + DEADLINE_MS;
+
+	while (get_info(_metadata, fd).generation < generation) {
+		ASSERT_LT(now_ms(), deadline);
+		sched_yield();
+	}
+}
 
 static unsigned long long read_tick(struct __test_metadata *_metadata, int fd)
 {
@@ -809,22 +813,30 @@ TEST_F(instances, ticks_fast)
 	}
 }
 
+TEST_F(instances, ticks_are_cut)
+{
+	int fd;
+
+	configure(_metadata, &self->it, "capacity", "3");
+	configure(_metadata, &self->it, "message", "abc");
+	configure(_metadata, &self->it, "period_us", "1000");
+	fd = plug_and_open(_metadata, &self->it, O_RDONLY);
+	await_generation(_metadata, fd, 2);
+	expect_current(_metadata, self->it.node, "tic", 3);
+}
+
 /* The timer may be on its way. */
 TEST_F(instances, ticks_and_unplug)
 {
 	struct misc_sim_info info;
-	long long deadline;
 	unsigned int i;
 	int fd;
 
 	configure(_metadata, &self->it, "period_us", "1000");
 	for (i = 0; i < ROUNDS / 2; i++) {
 		fd = plug_and_open(_metadata, &self->it, O_RDWR);
-		deadline = now_ms() + DEADLINE_MS;
-		while (i % 2 && get_info(_metadata, fd).generation < 2) {
-			ASSERT_LT(now_ms(), deadline);
-			sched_yield();
-		}
+		if (i % 2)
+			await_generation(_metadata, fd, 2);
 		unplug(_metadata, &self->it);
 		EXPECT_ERRNO(ENODEV, ioctl(fd, MISC_SIM_IOC_INFO, &info));
 		close(fd);
@@ -922,12 +934,7 @@ TEST_F(instances, latency_io_uring)
 {
 	int fd = plug_and_open(_metadata, &self->it, O_RDWR);
 	char value[16], buf[64];
-	struct io_uring_sqe request = {
-		.opcode = IORING_OP_READ,
-		.fd = fd,
-		.addr = (uintptr_t)buf,
-		.len = sizeof(buf),
-	};
+	struct io_uring_sqe request = uring_read_request(fd, buf, sizeof(buf));
 	long long start = now_us();
 	struct io_uring ring;
 
@@ -1363,15 +1370,9 @@ TEST_F(instances, unplug_wakes_io_uring)
 		.poll32_events = POLLIN,
 		.user_data = 1,
 	};
-	char buf[8];
-	struct io_uring_sqe read_request = {
-		.opcode = IORING_OP_READ,
-		.fd = fd,
-		.addr = (uintptr_t)buf,
-		.len = sizeof(buf),
-		.off = -1,
-	};
+	struct io_uring_sqe read_request;
 	struct io_uring ring;
+	char buf[8];
 
 	if (io_uring_queue_init(4, &ring, 0))
 		SKIP(return, "no io_uring");
@@ -1382,8 +1383,9 @@ TEST_F(instances, unplug_wakes_io_uring)
 	EXPECT_EQ(POLL_GONE, uring_wait(_metadata, &ring));
 
 	plug(_metadata, &self->it);
-	read_request.fd = open_node(_metadata, self->it.node, O_RDONLY);
-	expect_message(_metadata, read_request.fd, variant->greeting, strlen(variant->greeting));
+	fd = open_node(_metadata, self->it.node, O_RDONLY);
+	expect_message(_metadata, fd, variant->greeting, strlen(variant->greeting));
+	read_request = uring_read_request(fd, buf, sizeof(buf));
 	uring_submit(_metadata, &ring, &read_request);
 	EXPECT_FALSE(uring_is_done(&ring));
 	unplug(_metadata, &self->it);
@@ -1525,7 +1527,20 @@ TEST_F(instances, unplug_while_unbound)
 	EXPECT_EQ(0, rmdir(self->it.dir));
 }
 
-#define PLATFORM_DEVICES	"/sys/bus/platform/devices"
+#define PLATFORM	"/sys/bus/platform"
+
+TEST_F(instances, live_without_probe)
+{
+	if (write_file(PLATFORM "/drivers_autoprobe", "0"))
+		SKIP(return, "no drivers_autoprobe");
+
+	EXPECT_ERRNO(ENXIO, set(&self->it, "live", "1"));
+	EXPECT_EQ(0, write_file(PLATFORM "/drivers_autoprobe", "1"));
+	expect_file(_metadata, self->it.dir, "live", "0\n");
+	expect_file(_metadata, self->it.dir, "dev_name", "\n");
+	plug(_metadata, &self->it);
+	expect_current(_metadata, self->it.node, variant->greeting, strlen(variant->greeting));
+}
 
 /* A platform device that no driver wants. */
 static bool find_unbound(char *name)
@@ -1535,9 +1550,9 @@ static bool find_unbound(char *name)
 	bool found = false;
 	DIR *dir;
 
-	dir = opendir(PLATFORM_DEVICES);
+	dir = opendir(PLATFORM "/devices");
 	while (dir && !found && (entry = readdir(dir))) {
-		snprintf(path, sizeof(path), PLATFORM_DEVICES "/%s/driver", entry->d_name);
+		snprintf(path, sizeof(path), PLATFORM "/devices/%s/driver", entry->d_name);
 		found = entry->d_name[0] != '.' && strlen(entry->d_name) <= 64 &&
 			access(path, F_OK);
 		if (found)
@@ -1559,8 +1574,8 @@ TEST_F(instances, platform_device_without_properties)
 		SKIP(return, "no platform device without a driver");
 
 	inst = name_instance(variant->driver, name);
-	snprintf(override, sizeof(override), PLATFORM_DEVICES "/%s/driver_override", name);
-	snprintf(bind, sizeof(bind), "/sys/bus/platform/drivers/%s/bind", variant->driver);
+	snprintf(override, sizeof(override), PLATFORM "/devices/%s/driver_override", name);
+	snprintf(bind, sizeof(bind), PLATFORM "/drivers/%s/bind", variant->driver);
 	ASSERT_EQ(0, write_file(override, variant->driver));
 	ASSERT_EQ(0, write_file(bind, name));
 	EXPECT_EQ(0, write_file(override, "\n"));
@@ -1569,7 +1584,7 @@ TEST_F(instances, platform_device_without_properties)
 	EXPECT_EQ(4096, get_info(_metadata, fd).capacity);
 	expect_rest(_metadata, fd, variant->greeting, strlen(variant->greeting));
 	publish(_metadata, fd, text, TEXT_LEN);
-	snprintf(bind, sizeof(bind), "/sys/bus/platform/drivers/%s/unbind", variant->driver);
+	snprintf(bind, sizeof(bind), PLATFORM "/drivers/%s/unbind", variant->driver);
 	EXPECT_EQ(0, write_file(bind, name));
 	expect_gone(_metadata, fd);
 	EXPECT_ERRNO(ENOENT, access(inst.node, F_OK));

@@ -38,4 +38,15 @@ static inline int uring_wait(struct __test_metadata *_metadata, struct io_uring 
 	return res;
 }
 
+static inline struct io_uring_sqe uring_read_request(int fd, void *buf, size_t length)
+{
+	return (struct io_uring_sqe) {
+		.opcode = IORING_OP_READ,
+		.fd = fd,
+		.addr = (uintptr_t)buf,
+		.len = length,
+		.off = -1,
+	};
+}
+
 #endif /* _MISC_SIM_URING_H */
