@@ -5,6 +5,7 @@
 
 #include <linux/compiler.h>
 #include <linux/errno.h>
+#include <linux/ratelimit.h>
 #include <linux/slab.h>
 
 #include "misc-sim.h"
@@ -17,6 +18,9 @@ static void misc_sim_fault_init(struct fault_config *fault, const char *name)
 
 	fault_config_init(fault, name);
 	fault->attr = defaults;
+	/* A lock cannot be copied: lockdep would not know its class. */
+	ratelimit_state_init(&fault->attr.ratelimit_state, 0,
+			     DEFAULT_RATELIMIT_BURST);
 	/* A fault is what was asked for; by default there is no word about it. */
 	fault->attr.verbose = 0;
 }

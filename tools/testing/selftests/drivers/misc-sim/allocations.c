@@ -30,12 +30,20 @@ FIXTURE_VARIANT(allocations) {
 	const char *module;
 	const char *driver;
 	const char *greeting;
+	bool rust;
 };
 
 FIXTURE_VARIANT_ADD(allocations, c) {
 	.module = "misc_sim",
 	.driver = "misc-sim",
 	.greeting = "Hello from misc-sim!\n",
+};
+
+FIXTURE_VARIANT_ADD(allocations, rust) {
+	.module = "rmisc_sim",
+	.driver = "rmisc-sim",
+	.greeting = "Hello from rmisc-sim!\n",
+	.rust = true,
 };
 
 FIXTURE_SETUP(allocations)
@@ -313,6 +321,8 @@ TEST_F(allocations, mmap_fault)
 	int pipe[2];
 	ssize_t ret;
 
+	if (variant->rust)
+		SKIP(return, "no abstraction in Rust for struct vm_operations_struct");
 	ASSERT_EQ(0, pipe2(pipe, O_CLOEXEC | O_NONBLOCK));
 	do {
 		map = mmap(NULL, page_size(), PROT_READ, MAP_SHARED, fd, 0);

@@ -32,12 +32,20 @@ FIXTURE_VARIANT(instances) {
 	const char *module;	/* as /sys/module spells it */
 	const char *driver;
 	const char *greeting;
+	bool rust;
 };
 
 FIXTURE_VARIANT_ADD(instances, c) {
 	.module = "misc_sim",
 	.driver = "misc-sim",
 	.greeting = "Hello from misc-sim!\n",
+};
+
+FIXTURE_VARIANT_ADD(instances, rust) {
+	.module = "rmisc_sim",
+	.driver = "rmisc-sim",
+	.greeting = "Hello from rmisc-sim!\n",
+	.rust = true,
 };
 
 FIXTURE_SETUP(instances)
@@ -177,8 +185,9 @@ TEST_F(instances, attributes_read_only)
 	char path[2 * PATH_LEN];
 	unsigned int i;
 
-	plug(_metadata, &self->it);
 	EXPECT_ERRNO(EACCES, set(&self->it, "dev_name", "x"));
+
+	plug(_metadata, &self->it);
 	for (i = 0; i < ARRAY_SIZE(attrs); i++) {
 		snprintf(path, sizeof(path), "%s/%s", self->it.sysfs, attrs[i]);
 		EXPECT_ERRNO(EACCES, write_file(path, "1"));
@@ -187,7 +196,6 @@ TEST_F(instances, attributes_read_only)
 
 TEST_F(instances, live)
 {
-	char name[PATH_LEN], path[2 * PATH_LEN];
 	int fd;
 
 	EXPECT_ERRNO(ENOENT, access(self->it.node, F_OK));
@@ -196,6 +204,21 @@ TEST_F(instances, live)
 	plug(_metadata, &self->it);
 	expect_rest(_metadata, fd, variant->greeting, strlen(variant->greeting));
 
+	unplug(_metadata, &self->it);
+	expect_file(_metadata, self->it.dir, "live", "0\n");
+	expect_file(_metadata, self->it.dir, "dev_name", "\n");
+	EXPECT_ERRNO(ENOENT, access(self->it.node, F_OK));
+	EXPECT_ERRNO(ENOENT, access(self->it.sysfs, F_OK));
+	unplug(_metadata, &self->it);
+}
+
+TEST_F(instances, dev_name)
+{
+	char name[PATH_LEN], path[2 * PATH_LEN];
+
+	if (variant->rust)
+		SKIP(return, "no abstraction in Rust for the creation of platform devices");
+	plug(_metadata, &self->it);
 	snprintf(path, sizeof(path), "%s/dev_name", self->it.dir);
 	ASSERT_LT(1, read_file(path, name, sizeof(name)));
 	name[strcspn(name, "\n")] = '\0';
@@ -203,13 +226,6 @@ TEST_F(instances, live)
 	EXPECT_EQ(0, access(path, F_OK));
 	snprintf(path, sizeof(path), "%s/device/modalias", self->it.sysfs);
 	EXPECT_EQ(0, access(path, F_OK));
-
-	unplug(_metadata, &self->it);
-	expect_file(_metadata, self->it.dir, "live", "0\n");
-	expect_file(_metadata, self->it.dir, "dev_name", "\n");
-	EXPECT_ERRNO(ENOENT, access(self->it.node, F_OK));
-	EXPECT_ERRNO(ENOENT, access(self->it.sysfs, F_OK));
-	unplug(_metadata, &self->it);
 }
 
 TEST_F(instances, message_and_capacity)
@@ -465,7 +481,7 @@ TEST_F(instances, sysfs_after_unplug)
 
 TEST_F(instances, tracepoint_unplug)
 {
-	char line[512], expected[PATH_LEN];
+	char line[512], expected[2 * PATH_LEN], enable[PATH_LEN];
 	int found = 0;
 	FILE *trace;
 
@@ -474,11 +490,13 @@ TEST_F(instances, tracepoint_unplug)
 		SKIP(return, "no tracefs");
 
 	plug(_metadata, &self->it);
-	ASSERT_EQ(0, write_file(TRACE_DIR "/events/misc_sim/misc_sim_unplug/enable", "1"));
+	snprintf(enable, sizeof(enable), TRACE_DIR "/events/%1$s/%1$s_unplug/enable",
+		 variant->module);
+	ASSERT_EQ(0, write_file(enable, "1"));
 	unplug(_metadata, &self->it);
-	ASSERT_EQ(0, write_file(TRACE_DIR "/events/misc_sim/misc_sim_unplug/enable", "0"));
+	ASSERT_EQ(0, write_file(enable, "0"));
 
-	snprintf(expected, sizeof(expected), " misc_sim_unplug: name=%s\n",
+	snprintf(expected, sizeof(expected), " %s_unplug: name=%s\n", variant->module,
 		 self->it.node + strlen("/dev/"));
 	trace = fopen(TRACE_DIR "/trace", "r");
 	ASSERT_TRUE(!!trace);
@@ -971,6 +989,30 @@ TEST_F(instances, fail_read_every_third)
 		EXPECT_EQ(text[i], c);
 	}
 	EXPECT_EQ(1, get_info(_metadata, fd).seen);
+}
+
+/* Only if told to, and no more than told to. */
+TEST_F(instances, fail_read_is_logged)
+{
+	int kmsg = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	unsigned int i;
+	char c;
+	int fd;
+
+	if (kmsg < 0)
+		SKIP(return, "no /dev/kmsg");
+	if (!has_faults(&self->it))
+		SKIP(return, "no fault injection in the driver");
+
+	inject(_metadata, &self->it, "fail_read", 1, -1);
+	configure(_metadata, &self->it, "fail_read/verbose", "1");
+	configure(_metadata, &self->it, "fail_read/verbose_ratelimit_interval_ms", "60000");
+	configure(_metadata, &self->it, "fail_read/verbose_ratelimit_burst", "3");
+	fd = plug_and_open(_metadata, &self->it, O_RDONLY);
+	ASSERT_EQ(0, lseek(kmsg, 0, SEEK_END));
+	for (i = 0; i < 10; i++)
+		EXPECT_ERRNO(EIO, read(fd, &c, 1));
+	EXPECT_EQ(3, count_logged(kmsg, "forcing a failure", "INFO:"));
 }
 
 TEST_F(instances, fail_write)
@@ -1496,6 +1538,8 @@ TEST_F(instances, unbind_and_bind)
 	struct blocked blocked = { .call = blocked_read };
 	int fd = plug_read_stream(_metadata, &self->it);
 
+	if (variant->rust)
+		SKIP(return, "no abstraction in Rust for the creation of platform devices");
 	blocked.sleeper.fd = fd;
 	publish(_metadata, fd, text, TEXT_LEN);
 	expect_message(_metadata, fd, text, TEXT_LEN);
@@ -1517,6 +1561,8 @@ TEST_F(instances, unbind_and_bind)
 
 TEST_F(instances, unplug_while_unbound)
 {
+	if (variant->rust)
+		SKIP(return, "no abstraction in Rust for the creation of platform devices");
 	plug(_metadata, &self->it);
 	ASSERT_EQ(0, to_driver(variant->driver, &self->it, "unbind"));
 	unplug(_metadata, &self->it);
@@ -1531,6 +1577,8 @@ TEST_F(instances, unplug_while_unbound)
 
 TEST_F(instances, live_without_probe)
 {
+	if (variant->rust)
+		SKIP(return, "no abstraction in Rust for the creation of platform devices");
 	if (write_file(PLATFORM "/drivers_autoprobe", "0"))
 		SKIP(return, "no drivers_autoprobe");
 
@@ -1540,6 +1588,57 @@ TEST_F(instances, live_without_probe)
 	expect_file(_metadata, self->it.dir, "dev_name", "\n");
 	plug(_metadata, &self->it);
 	expect_current(_metadata, self->it.node, variant->greeting, strlen(variant->greeting));
+}
+
+/* A device that the driver in C has made describes itself to both. */
+TEST_F(instances, platform_device_with_properties)
+{
+	struct blocked blocked = { .call = blocked_read };
+	char override[2 * PATH_LEN], name[PATH_LEN];
+	struct instance maker, inst, other;
+	struct stat st;
+	int fd;
+
+	if (!variant->rust)
+		SKIP(return, "these are the devices that configfs makes");
+	if (lack_of_instances("misc_sim", "misc-sim"))
+		SKIP(return, "no driver in C, which makes the platform device");
+
+	maker = make_instance(_metadata, "misc-sim", "maker");
+	inst = name_instance(variant->driver, "maker");
+	configure(_metadata, &maker, "message", text);
+	configure(_metadata, &maker, "capacity", "100");
+	configure(_metadata, &maker, "blocking", "1");
+	configure(_metadata, &maker, "mode", "0640");
+	plug(_metadata, &maker);
+	snprintf(override, sizeof(override), "%s/dev_name", maker.dir);
+	ASSERT_LT(1, read_file(override, name, sizeof(name)));
+	name[strcspn(name, "\n")] = '\0';
+	snprintf(override, sizeof(override), PLATFORM "/devices/%s/driver_override", name);
+	ASSERT_EQ(0, to_driver("misc-sim", &maker, "unbind"));
+	ASSERT_EQ(0, write_file(override, variant->driver));
+
+	/* The name is taken. */
+	other = make_instance(_metadata, variant->driver, "maker");
+	plug(_metadata, &other);
+	EXPECT_ERRNO(EEXIST, to_driver(variant->driver, &maker, "bind"));
+	EXPECT_EQ(0, rmdir(other.dir));
+
+	ASSERT_EQ(0, to_driver(variant->driver, &maker, "bind"));
+	ASSERT_EQ(0, stat(inst.node, &st));
+	EXPECT_EQ(S_IFCHR | 0640, st.st_mode);
+	snprintf(override, sizeof(override), "%s/device/driver_override", inst.sysfs);
+	EXPECT_EQ(0, access(override, F_OK));
+
+	fd = open_node(_metadata, inst.node, O_RDWR);
+	EXPECT_EQ(100, get_info(_metadata, fd).capacity);
+	expect_message(_metadata, fd, text, TEXT_LEN);
+	blocked.sleeper.fd = fd;
+	start_blocked(_metadata, &blocked);
+	EXPECT_EQ(0, rmdir(maker.dir));
+	expect_failed(_metadata, &blocked, ENODEV);
+	expect_gone(_metadata, fd);
+	EXPECT_ERRNO(ENOENT, access(inst.node, F_OK));
 }
 
 /* A platform device that no driver wants. */
@@ -1782,6 +1881,8 @@ TEST_F(instances, live_races_with_unbind)
 	long long deadline = now_ms() + DEADLINE_MS;
 	unsigned int i;
 
+	if (variant->rust)
+		SKIP(return, "no abstraction in Rust for the creation of platform devices");
 	start_racer(_metadata, &racer, keep_binding);
 	for (i = 0; i < ROUNDS && now_ms() < deadline; i++) {
 		plug(_metadata, &self->it);

@@ -33,12 +33,20 @@ FIXTURE_VARIANT(storm) {
 	const char *module;
 	const char *driver;
 	const char *greeting;
+	bool rust;
 };
 
 FIXTURE_VARIANT_ADD(storm, c) {
 	.module = "misc_sim",
 	.driver = "misc-sim",
 	.greeting = "Hello from misc-sim!\n",
+};
+
+FIXTURE_VARIANT_ADD(storm, rust) {
+	.module = "rmisc_sim",
+	.driver = "rmisc-sim",
+	.greeting = "Hello from rmisc-sim!\n",
+	.rust = true,
 };
 
 FIXTURE_SETUP(storm)
