@@ -1590,57 +1590,6 @@ TEST_F(instances, live_without_probe)
 	expect_current(_metadata, self->it.node, variant->greeting, strlen(variant->greeting));
 }
 
-/* A device that the driver in C has made describes itself to both. */
-TEST_F(instances, platform_device_with_properties)
-{
-	struct blocked blocked = { .call = blocked_read };
-	char override[2 * PATH_LEN], name[PATH_LEN];
-	struct instance maker, inst, other;
-	struct stat st;
-	int fd;
-
-	if (!variant->rust)
-		SKIP(return, "these are the devices that configfs makes");
-	if (lack_of_instances("misc_sim", "misc-sim"))
-		SKIP(return, "no driver in C, which makes the platform device");
-
-	maker = make_instance(_metadata, "misc-sim", "maker");
-	inst = name_instance(variant->driver, "maker");
-	configure(_metadata, &maker, "message", text);
-	configure(_metadata, &maker, "capacity", "100");
-	configure(_metadata, &maker, "blocking", "1");
-	configure(_metadata, &maker, "mode", "0640");
-	plug(_metadata, &maker);
-	snprintf(override, sizeof(override), "%s/dev_name", maker.dir);
-	ASSERT_LT(1, read_file(override, name, sizeof(name)));
-	name[strcspn(name, "\n")] = '\0';
-	snprintf(override, sizeof(override), PLATFORM "/devices/%s/driver_override", name);
-	ASSERT_EQ(0, to_driver("misc-sim", &maker, "unbind"));
-	ASSERT_EQ(0, write_file(override, variant->driver));
-
-	/* The name is taken. */
-	other = make_instance(_metadata, variant->driver, "maker");
-	plug(_metadata, &other);
-	EXPECT_ERRNO(EEXIST, to_driver(variant->driver, &maker, "bind"));
-	EXPECT_EQ(0, rmdir(other.dir));
-
-	ASSERT_EQ(0, to_driver(variant->driver, &maker, "bind"));
-	ASSERT_EQ(0, stat(inst.node, &st));
-	EXPECT_EQ(S_IFCHR | 0640, st.st_mode);
-	snprintf(override, sizeof(override), "%s/device/driver_override", inst.sysfs);
-	EXPECT_EQ(0, access(override, F_OK));
-
-	fd = open_node(_metadata, inst.node, O_RDWR);
-	EXPECT_EQ(100, get_info(_metadata, fd).capacity);
-	expect_message(_metadata, fd, text, TEXT_LEN);
-	blocked.sleeper.fd = fd;
-	start_blocked(_metadata, &blocked);
-	EXPECT_EQ(0, rmdir(maker.dir));
-	expect_failed(_metadata, &blocked, ENODEV);
-	expect_gone(_metadata, fd);
-	EXPECT_ERRNO(ENOENT, access(inst.node, F_OK));
-}
-
 /* A platform device that no driver wants. */
 static bool find_unbound(char *name)
 {
@@ -1687,6 +1636,168 @@ TEST_F(instances, platform_device_without_properties)
 	EXPECT_EQ(0, write_file(bind, name));
 	expect_gone(_metadata, fd);
 	EXPECT_ERRNO(ENOENT, access(inst.node, F_OK));
+}
+
+/* The platform driver in Rust, on a platform device that the driver in C has made */
+
+FIXTURE(rust_platform) {
+	struct instance it;	/* not live yet */
+	struct instance rust;	/* what the driver in Rust makes of it */
+};
+
+FIXTURE_SETUP(rust_platform)
+{
+	const char *lack = lack_of_instances("misc_sim", "misc-sim");
+
+	if (!lack)
+		lack = lack_of_instances("rmisc_sim", "rmisc-sim");
+	if (lack)
+		SKIP(return, "%s", lack);
+	self->it = make_instance(_metadata, "misc-sim", PREFIX "a");
+	self->rust = name_instance("rmisc-sim", PREFIX "a");
+}
+
+/* The platform device goes with its directory, whoever drives it. */
+FIXTURE_TEARDOWN_PARENT(rust_platform)
+{
+	remove_instances("misc-sim");
+	remove_instances("rmisc-sim");
+}
+
+static void read_dev_name(struct __test_metadata *_metadata, const struct instance *inst,
+			  char name[PATH_LEN])
+{
+	char path[2 * PATH_LEN];
+
+	snprintf(path, sizeof(path), "%s/dev_name", inst->dir);
+	ASSERT_LT(1, read_file(path, name, PATH_LEN));
+	name[strcspn(name, "\n")] = '\0';
+}
+
+/* Keep the platform device for this driver; "\n" lets it go. */
+static void override(struct __test_metadata *_metadata, const struct instance *inst,
+		     const char *driver)
+{
+	char path[2 * PATH_LEN], name[PATH_LEN];
+
+	read_dev_name(_metadata, inst, name);
+	snprintf(path, sizeof(path), PLATFORM "/devices/%s/driver_override", name);
+	ASSERT_EQ(0, write_file(path, driver));
+}
+
+static void plug_unbound(struct __test_metadata *_metadata, const struct instance *inst)
+{
+	plug(_metadata, inst);
+	ASSERT_EQ(0, to_driver("misc-sim", inst, "unbind"));
+	override(_metadata, inst, "rmisc-sim");
+}
+
+static void plug_in_rust(struct __test_metadata *_metadata, const struct instance *inst)
+{
+	plug_unbound(_metadata, inst);
+	ASSERT_EQ(0, to_driver("rmisc-sim", inst, "bind"));
+}
+
+TEST_F(rust_platform, properties)
+{
+	char path[2 * PATH_LEN], name[PATH_LEN], parent[PATH_MAX] = "";
+	struct misc_sim_info info;
+	struct stat st;
+	int fd;
+
+	configure(_metadata, &self->it, "message", text);
+	configure(_metadata, &self->it, "capacity", "100");
+	configure(_metadata, &self->it, "blocking", "1");
+	configure(_metadata, &self->it, "mode", "0642");
+	plug_in_rust(_metadata, &self->it);
+	EXPECT_ERRNO(ENOENT, access(self->it.node, F_OK));
+
+	ASSERT_EQ(0, stat(self->rust.node, &st));
+	EXPECT_EQ(S_IFCHR | 0642, st.st_mode);
+	fd = open_node(_metadata, self->rust.node, O_RDWR | O_NONBLOCK);
+	info = get_info(_metadata, fd);
+	EXPECT_EQ(1, info.generation);
+	EXPECT_EQ(100, info.capacity);
+	expect_message(_metadata, fd, text, TEXT_LEN);
+	EXPECT_ERRNO(EAGAIN, read(fd, path, sizeof(path)));
+
+	read_dev_name(_metadata, &self->it, name);
+	snprintf(path, sizeof(path), "%s/device", self->rust.sysfs);
+	EXPECT_LT(0, readlink(path, parent, sizeof(parent) - 1));
+	EXPECT_STREQ(name, basename(parent));
+}
+
+TEST_F(rust_platform, ticks)
+{
+	int fd;
+
+	configure(_metadata, &self->it, "period_us", "1000");
+	plug_in_rust(_metadata, &self->it);
+	fd = open_node(_metadata, self->rust.node, O_RDONLY);
+	await_generation(_metadata, fd, 2);
+}
+
+TEST_F(rust_platform, unbind)
+{
+	struct blocked blocked = { .call = blocked_read };
+	char buf[64];
+	int fd;
+
+	configure(_metadata, &self->it, "blocking", "1");
+	plug_in_rust(_metadata, &self->it);
+	fd = open_node(_metadata, self->rust.node, O_RDWR);
+	ASSERT_LT(0, read(fd, buf, sizeof(buf)));
+	blocked.sleeper.fd = fd;
+	start_blocked(_metadata, &blocked);
+	ASSERT_EQ(0, to_driver("rmisc-sim", &self->it, "unbind"));
+	expect_failed(_metadata, &blocked, ENODEV);
+	expect_gone(_metadata, fd);
+	EXPECT_ERRNO(ENOENT, access(self->rust.node, F_OK));
+	EXPECT_ERRNO(ENOENT, access(self->rust.sysfs, F_OK));
+
+	ASSERT_EQ(0, to_driver("rmisc-sim", &self->it, "bind"));
+	fd = open_node(_metadata, self->rust.node, O_RDWR);
+	EXPECT_EQ(1, get_info(_metadata, fd).generation);
+	unplug(_metadata, &self->it);
+	expect_gone(_metadata, fd);
+}
+
+TEST_F(rust_platform, back_to_c)
+{
+	plug_in_rust(_metadata, &self->it);
+	ASSERT_EQ(0, to_driver("rmisc-sim", &self->it, "unbind"));
+	override(_metadata, &self->it, "\n");
+	EXPECT_ERRNO(ENODEV, to_driver("rmisc-sim", &self->it, "bind"));
+	ASSERT_EQ(0, to_driver("misc-sim", &self->it, "bind"));
+	EXPECT_EQ(0, access(self->it.node, F_OK));
+	EXPECT_ERRNO(ENOENT, access(self->rust.node, F_OK));
+}
+
+TEST_F(rust_platform, name_taken)
+{
+	struct instance other = make_instance(_metadata, "rmisc-sim", PREFIX "a");
+
+	plug(_metadata, &other);
+	plug_unbound(_metadata, &self->it);
+	EXPECT_ERRNO(EEXIST, to_driver("rmisc-sim", &self->it, "bind"));
+	EXPECT_EQ(0, access(other.node, F_OK));
+	unplug(_metadata, &other);
+	EXPECT_EQ(0, to_driver("rmisc-sim", &self->it, "bind"));
+	EXPECT_ERRNO(EEXIST, set(&other, "live", "1"));
+}
+
+TEST_F(rust_platform, unload_unbinds)
+{
+	int file = open_module("rmisc_sim");
+
+	if (file < 0)
+		SKIP(return, "no module rmisc_sim");
+
+	plug_in_rust(_metadata, &self->it);
+	EXPECT_EQ(0, unload("rmisc_sim"));
+	EXPECT_ERRNO(ENOENT, access(self->rust.node, F_OK));
+	EXPECT_EQ(0, load_from(file, "rmisc_sim"));
+	EXPECT_EQ(0, access(self->rust.node, F_OK));
 }
 
 /* Races */
