@@ -3,6 +3,7 @@
 #include <linux/fault-inject.h>
 #include <linux/ratelimit.h>
 
+#ifdef CONFIG_FAULT_INJECTION
 __rust_helper void rust_helper_FAULT_ATTR_INITIALIZER(struct fault_attr *attr)
 {
 	DECLARE_FAULT_ATTR(initial);
@@ -12,3 +13,4 @@ __rust_helper void rust_helper_FAULT_ATTR_INITIALIZER(struct fault_attr *attr)
 	ratelimit_state_init(&attr->ratelimit_state, 0,
 			     DEFAULT_RATELIMIT_BURST);
 }
+#endif
