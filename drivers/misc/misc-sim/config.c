@@ -292,7 +292,9 @@ static int misc_sim_activate(struct misc_sim_instance *inst)
 		return PTR_ERR(pdev);
 
 	probed = dev_get_platdata(&pdev->dev);
-	ret = probed->error;
+	/* user space may have unbound it, or bound it again */
+	scoped_guard(device, &pdev->dev)
+		ret = probed->error;
 	if (ret) {
 		platform_device_unregister(pdev);
 		return ret;

@@ -131,7 +131,7 @@ struct misc_sim_config {
 /**
  * struct misc_sim_platform_data - what configfs hands to the platform driver
  * @faults: the faults of the directory
- * @error: set to how the probe ended
+ * @error: how the last probe ended, guarded by the device's lock
  */
 struct misc_sim_platform_data {
 	struct misc_sim_faults *faults;

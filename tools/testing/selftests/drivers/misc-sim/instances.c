@@ -1976,11 +1976,11 @@ static void *keep_binding(void *arg)
 	struct racer *racer = arg;
 	unsigned int i;
 
-	/* Not bound, bound, or not there: any of these may be at any time. */
+	/* Not bound, bound, not there, or not yet ready: any of these at any time. */
 	for (i = 0; !stopped(racer); i++) {
 		if (!to_driver(racer->values[0], racer->inst, i % 2 ? "bind" : "unbind"))
 			__atomic_fetch_add(&racer->rounds, 1, __ATOMIC_RELAXED);
-		else if (errno != ENODEV && errno != EBUSY)
+		else if (errno != ENODEV && errno != EBUSY && errno != EAGAIN)
 			racer->failures++;
 	}
 	return NULL;

@@ -286,7 +286,7 @@ static void *change_instances(void *arg)
 			break;
 		case 3:
 			ret = to_driver(party->driver, inst, "bind");
-			check(party, "bind", ret, ENODEV, EBUSY, 0, 0);
+			check(party, "bind", ret, ENODEV, EBUSY, EAGAIN, 0);
 			break;
 		case 4:
 			reconfigure(party, inst);
