@@ -73,6 +73,18 @@ static long long now_us(void)
 
 /* Configuration */
 
+static void expect_mode(struct __test_metadata *_metadata, const struct instance *inst,
+			const char *attr, unsigned int mode)
+{
+	char path[2 * PATH_LEN];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "%s/%s", inst->dir, attr);
+	ASSERT_EQ(0, stat(path, &st));
+	EXPECT_EQ(mode, st.st_mode & 07777)
+		TH_LOG("%s", attr);
+}
+
 TEST_F(instances, attributes_defaults)
 {
 	expect_file(_metadata, self->it.dir, "message", variant->greeting);
@@ -84,6 +96,19 @@ TEST_F(instances, attributes_defaults)
 	expect_file(_metadata, self->it.dir, "mode", "0600\n");
 	expect_file(_metadata, self->it.dir, "live", "0\n");
 	expect_file(_metadata, self->it.dir, "dev_name", "\n");
+}
+
+TEST_F(instances, attributes_modes)
+{
+	static const char * const attrs[] = {
+		"message", "capacity", "blocking", "period_us", "latency_us", "errno",
+		"mode", "live",
+	};
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(attrs); i++)
+		expect_mode(_metadata, &self->it, attrs[i], 0644);
+	expect_mode(_metadata, &self->it, "dev_name", 0444);
 }
 
 TEST_F(instances, attributes_keep_what_is_written)
