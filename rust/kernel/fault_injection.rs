@@ -16,13 +16,13 @@ use crate::{
 };
 use core::ptr::NonNull;
 
-/// What is to fail and when, as a directory in configfs tells.
+/// A fault to inject, which a directory in configfs controls.
 ///
 /// # Examples
 ///
 /// ```
 /// use kernel::{
-///     configfs::{DefaultGroup, Group},
+///     configfs::DefaultGroup,
 ///     fault_injection::FaultConfig,
 ///     prelude::*,
 ///     sync::Arc, //
@@ -47,18 +47,7 @@ use core::ptr::NonNull;
 ///     }
 /// }
 ///
-/// /// Makes the directory of a device, with a directory `fail_read` in it.
-/// fn make_group<Data>(
-///     device: impl PinInit<Group<Data>, Error>,
-///     fail_read: DefaultGroup,
-/// ) -> impl PinInit<Group<Data>, Error> {
-///     device.pin_chain(|device| {
-///         device.add_default_group(fail_read);
-///         Ok(())
-///     })
-/// }
-///
-/// // Nothing fails unless told to.
+/// // Nothing fails until userspace writes to the attributes of the group.
 /// let (device, group) = Device::new()?;
 /// device.read()?;
 /// drop(group);
@@ -69,13 +58,16 @@ use core::ptr::NonNull;
 /// # Invariants
 ///
 /// - `config` is initialized.
-/// - While there are references to the group in `config`, they own one reference to this.
+/// - While there are references to the group in `config`, they own one reference to `self`.
 #[pin_data]
 pub struct FaultConfig {
     #[pin]
     config: Opaque<bindings::fault_config>,
 
-    /// That of the C side, with a `release` operation.
+    /// The item type of the C side, with a `release` operation.
+    ///
+    /// The C side expects that the parent of the group owns the memory. Here the references to the
+    /// group own it, so that it is valid for as long as anything in configfs refers to it.
     #[pin]
     item_type: Opaque<bindings::config_item_type>,
 }
@@ -87,9 +79,14 @@ unsafe impl Send for FaultConfig {}
 unsafe impl Sync for FaultConfig {}
 
 impl FaultConfig {
-    /// Creates a fault that never happens, and the group which can change that.
+    /// Creates a fault that never happens, and the group that controls it.
     ///
-    /// When the fault happens, this is not logged unless the group tells to.
+    /// To show the group in configfs, pass it to [`Group::add_default_group`]. A fault that happens
+    /// is logged only if userspace sets the group's `verbose`.
+    ///
+    /// Fails with [`ENOMEM`].
+    ///
+    /// [`Group::add_default_group`]: crate::configfs::Group::add_default_group
     pub fn new(name: &CStr) -> Result<(Arc<Self>, DefaultGroup)> {
         let this = Arc::pin_init(
             pin_init!(Self {
@@ -106,6 +103,12 @@ impl FaultConfig {
             (*config).attr.verbose = 0;
             bindings::fault_config_init(config, name.as_char_ptr());
         }
+
+        // SAFETY: As above.
+        let dname = unsafe { &mut (*config).attr.dname };
+        // The log shows this name, which may be cut there. The last byte remains a NUL.
+        let len = name.to_bytes().len().min(dname.len() - 1);
+        dname[..len].copy_from_slice(&name.to_bytes()[..len]);
 
         // SAFETY: `fault_config_init()` has initialized the group.
         let group = unsafe { &mut (*config).group };
@@ -137,9 +140,10 @@ impl FaultConfig {
 
     /// Returns whether to fail now.
     ///
-    /// `size` is what this takes from the `space` that must be used up before anything fails.
+    /// `size` is subtracted from the fault's `space`. Nothing fails until that is used up.
     ///
     /// This can be called in any context.
+    #[inline]
     pub fn should_fail(&self, size: isize) -> bool {
         // SAFETY: By the type invariants, `config` is initialized.
         unsafe { bindings::should_fail(&raw mut (*self.config.get()).attr, size) }

@@ -2,53 +2,53 @@
 /*
  * Instances of the simulated misc device in configfs
  *
- * A directory holds the configuration of an instance. While it is live there is
- * a platform device made from it, which misc_sim_platform_driver turns into an
- * instance.
+ * A directory holds the configuration of an instance and, while it is live, the
+ * instance itself.
  */
 
 #include <linux/cleanup.h>
 #include <linux/configfs.h>
+#include <linux/ctype.h>
 #include <linux/kstrtox.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
-#include <linux/platform_device.h>
-#include <linux/property.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 #include <linux/sysfs.h>
 
 #include "misc-sim.h"
 
+/* configfs cuts a longer write to this length without an error. */
+#define MISC_SIM_WRITE_MAX	(SZ_4K - 1)
+
 /**
- * struct misc_sim_instance - a directory in configfs
+ * struct misc_sim_directory - a directory in configfs
  */
-struct misc_sim_instance {
+struct misc_sim_directory {
 	/** @group: the directory; the memory lives until its last reference */
 	struct config_group group;
 
-	/** @lock: guards all that follows, but for @faults */
+	/** @lock: guards @dev, @config and @message */
 	struct mutex lock;
 
-	/** @pdev: the platform device, NULL while not live */
-	struct platform_device *pdev;
+	/** @dev: the instance, NULL while not live */
+	struct misc_sim_device *dev;
 
-	/** @config: what the next instance is made from */
+	/** @config: configuration of the next instance */
 	struct misc_sim_config config;
 
-	/** @message: what config.message points to, NULL for the default */
+	/** @message: owner of config.message, NULL for the greeting */
 	void *message;
 
-	/** @faults: shared with the instance, may be changed while live */
+	/** @faults: shared with the instance, may change while live */
 	struct misc_sim_faults *faults;
 };
 
-static struct misc_sim_instance *to_instance(struct config_item *item)
+static struct misc_sim_directory *to_directory(struct config_item *item)
 {
-	return container_of(to_config_group(item), struct misc_sim_instance, group);
+	return container_of(to_config_group(item), struct misc_sim_directory, group);
 }
 
-/* Return: 0 with *@value set, or -EINVAL. */
 static int misc_sim_parse(const char *page, unsigned int base, u32 min, u32 max,
 			  u32 *value)
 {
@@ -60,124 +60,49 @@ static int misc_sim_parse(const char *page, unsigned int base, u32 min, u32 max,
 	return 0;
 }
 
-/* Set what can only be set while the instance is not live. */
-static ssize_t misc_sim_set(struct misc_sim_instance *inst, u32 *field,
-			    const char *page, size_t count, unsigned int base,
-			    u32 min, u32 max)
+/* Set a number that is constant while the instance is live. */
+static ssize_t misc_sim_set(struct misc_sim_directory *dir, u32 *field, u32 value,
+			    size_t count)
 {
-	u32 value;
-	int ret;
-
-	ret = misc_sim_parse(page, base, min, max, &value);
-	if (ret)
-		return ret;
-
-	guard(mutex)(&inst->lock);
-	if (inst->pdev)
+	guard(mutex)(&dir->lock);
+	if (dir->dev)
 		return -EBUSY;
 	*field = value;
 	return count;
 }
 
-static ssize_t misc_sim_capacity_show(struct config_item *item, char *page)
-{
-	struct misc_sim_instance *inst = to_instance(item);
-
-	guard(mutex)(&inst->lock);
-	return sysfs_emit(page, "%u\n", inst->config.capacity);
-}
-
-static ssize_t misc_sim_capacity_store(struct config_item *item,
-				       const char *page, size_t count)
-{
-	struct misc_sim_instance *inst = to_instance(item);
-
-	return misc_sim_set(inst, &inst->config.capacity, page, count, 10, 1,
-			    MISC_SIM_CAPACITY_MAX);
-}
-
-CONFIGFS_ATTR(misc_sim_, capacity);
-
-static ssize_t misc_sim_mode_show(struct config_item *item, char *page)
-{
-	struct misc_sim_instance *inst = to_instance(item);
-
-	guard(mutex)(&inst->lock);
-	return sysfs_emit(page, "%#o\n", inst->config.mode);
-}
-
-static ssize_t misc_sim_mode_store(struct config_item *item,
-				   const char *page, size_t count)
-{
-	struct misc_sim_instance *inst = to_instance(item);
-
-	return misc_sim_set(inst, &inst->config.mode, page, count, 8, 1,
-			    0777);
-}
-
-CONFIGFS_ATTR(misc_sim_, mode);
-
-static ssize_t misc_sim_blocking_show(struct config_item *item, char *page)
-{
-	struct misc_sim_instance *inst = to_instance(item);
-
-	guard(mutex)(&inst->lock);
-	return sysfs_emit(page, "%u\n", inst->config.blocking);
-}
-
-static ssize_t misc_sim_blocking_store(struct config_item *item,
-				       const char *page, size_t count)
-{
-	struct misc_sim_instance *inst = to_instance(item);
-
-	return misc_sim_set(inst, &inst->config.blocking, page, count, 10, 0,
-			    1);
-}
-
-CONFIGFS_ATTR(misc_sim_, blocking);
-
-static ssize_t misc_sim_period_us_show(struct config_item *item, char *page)
-{
-	struct misc_sim_instance *inst = to_instance(item);
-
-	guard(mutex)(&inst->lock);
-	return sysfs_emit(page, "%u\n", inst->config.period_us);
-}
-
-static ssize_t misc_sim_period_us_store(struct config_item *item,
-					const char *page, size_t count)
-{
-	struct misc_sim_instance *inst = to_instance(item);
-	u32 value;
-
-	/* 0 is never; other than that, not too often */
-	if (!misc_sim_parse(page, 10, 1, MISC_SIM_PERIOD_US_MIN - 1, &value))
-		return -EINVAL;
-	return misc_sim_set(inst, &inst->config.period_us, page, count, 10, 0,
-			    MISC_SIM_PERIOD_US_MAX);
-}
-
-CONFIGFS_ATTR(misc_sim_, period_us);
-
 static ssize_t misc_sim_message_show(struct config_item *item, char *page)
 {
-	struct misc_sim_instance *inst = to_instance(item);
+	struct misc_sim_directory *dir = to_directory(item);
 
-	guard(mutex)(&inst->lock);
-	memcpy(page, inst->config.message, inst->config.length);
-	return inst->config.length;
+	guard(mutex)(&dir->lock);
+	if (!dir->message)
+		return sysfs_emit(page, MISC_SIM_GREETING);
+	memcpy(page, dir->message, dir->config.length);
+	return dir->config.length;
 }
 
-/*
- * The bytes as they are, with the newline if there is one. configfs cuts what is
- * longer than it can take, so what is as long may have been cut.
- */
+static int misc_sim_publish(struct misc_sim_device *dev, const char *page,
+			    size_t count)
+{
+	struct misc_sim_message *msg;
+
+	if (count > dev->capacity)
+		return -EMSGSIZE;
+
+	msg = misc_sim_message_create(page, count, GFP_KERNEL_ACCOUNT);
+	if (IS_ERR(msg))
+		return PTR_ERR(msg);
+	return misc_sim_device_publish(dev, msg, NULL);
+}
+
 static ssize_t misc_sim_message_store(struct config_item *item, const char *page,
 				      size_t count)
 {
-	struct misc_sim_instance *inst = to_instance(item);
+	struct misc_sim_directory *dir = to_directory(item);
+	int ret;
 
-	if (count >= PAGE_SIZE - 1)
+	if (count >= MISC_SIM_WRITE_MAX)
 		return -EMSGSIZE;
 
 	void *message __free(kfree) = kmemdup(page, count, GFP_KERNEL_ACCOUNT);
@@ -185,20 +110,110 @@ static ssize_t misc_sim_message_store(struct config_item *item, const char *page
 	if (!message)
 		return -ENOMEM;
 
-	guard(mutex)(&inst->lock);
-	if (inst->pdev)
-		return -EBUSY;
-	swap(inst->message, message);
-	inst->config.message = inst->message;
-	inst->config.length = count;
+	guard(mutex)(&dir->lock);
+	if (dir->dev) {
+		ret = misc_sim_publish(dir->dev, page, count);
+		if (ret)
+			return ret;
+	}
+	swap(dir->message, message);
+	dir->config.message = dir->message;
+	dir->config.length = count;
 	return count;
 }
 
 CONFIGFS_ATTR(misc_sim_, message);
 
+static ssize_t misc_sim_capacity_show(struct config_item *item, char *page)
+{
+	struct misc_sim_directory *dir = to_directory(item);
+
+	guard(mutex)(&dir->lock);
+	return sysfs_emit(page, "%u\n", dir->config.capacity);
+}
+
+static ssize_t misc_sim_capacity_store(struct config_item *item,
+				       const char *page, size_t count)
+{
+	struct misc_sim_directory *dir = to_directory(item);
+	u32 value;
+	int ret;
+
+	ret = misc_sim_parse(page, 10, 1, MISC_SIM_CAPACITY_MAX, &value);
+	return ret ?: misc_sim_set(dir, &dir->config.capacity, value, count);
+}
+
+CONFIGFS_ATTR(misc_sim_, capacity);
+
+static ssize_t misc_sim_kind_show(struct config_item *item, char *page)
+{
+	struct misc_sim_directory *dir = to_directory(item);
+
+	guard(mutex)(&dir->lock);
+	return sysfs_emit(page, "%s\n", misc_sim_kind_names[dir->config.kind]);
+}
+
+static ssize_t misc_sim_kind_store(struct config_item *item, const char *page,
+				   size_t count)
+{
+	struct misc_sim_directory *dir = to_directory(item);
+	int kind;
+
+	kind = __sysfs_match_string(misc_sim_kind_names, MISC_SIM_KIND_COUNT, page);
+	return kind < 0 ? kind : misc_sim_set(dir, &dir->config.kind, kind, count);
+}
+
+CONFIGFS_ATTR(misc_sim_, kind);
+
+static ssize_t misc_sim_period_us_show(struct config_item *item, char *page)
+{
+	struct misc_sim_directory *dir = to_directory(item);
+
+	guard(mutex)(&dir->lock);
+	return sysfs_emit(page, "%u\n", dir->config.period_us);
+}
+
+static ssize_t misc_sim_period_us_store(struct config_item *item,
+					const char *page, size_t count)
+{
+	struct misc_sim_directory *dir = to_directory(item);
+	u32 value;
+	int ret;
+
+	ret = misc_sim_parse(page, 10, 0, MISC_SIM_PERIOD_US_MAX, &value);
+	if (ret)
+		return ret;
+	if (value && value < MISC_SIM_PERIOD_US_MIN)
+		return -EINVAL;
+	return misc_sim_set(dir, &dir->config.period_us, value, count);
+}
+
+CONFIGFS_ATTR(misc_sim_, period_us);
+
+static ssize_t misc_sim_mode_show(struct config_item *item, char *page)
+{
+	struct misc_sim_directory *dir = to_directory(item);
+
+	guard(mutex)(&dir->lock);
+	return sysfs_emit(page, "%#o\n", dir->config.mode);
+}
+
+static ssize_t misc_sim_mode_store(struct config_item *item,
+				   const char *page, size_t count)
+{
+	struct misc_sim_directory *dir = to_directory(item);
+	u32 value;
+	int ret;
+
+	ret = misc_sim_parse(page, 8, 1, 0777, &value);
+	return ret ?: misc_sim_set(dir, &dir->config.mode, value, count);
+}
+
+CONFIGFS_ATTR(misc_sim_, mode);
+
 static ssize_t misc_sim_latency_us_show(struct config_item *item, char *page)
 {
-	return sysfs_emit(page, "%u\n", READ_ONCE(to_instance(item)->faults->latency_us));
+	return sysfs_emit(page, "%u\n", READ_ONCE(to_directory(item)->faults->latency_us));
 }
 
 static ssize_t misc_sim_latency_us_store(struct config_item *item,
@@ -211,7 +226,7 @@ static ssize_t misc_sim_latency_us_store(struct config_item *item,
 	if (ret)
 		return ret;
 
-	WRITE_ONCE(to_instance(item)->faults->latency_us, value);
+	WRITE_ONCE(to_directory(item)->faults->latency_us, value);
 	return count;
 }
 
@@ -219,9 +234,10 @@ CONFIGFS_ATTR(misc_sim_, latency_us);
 
 static ssize_t misc_sim_error_show(struct config_item *item, char *page)
 {
-	return sysfs_emit(page, "%u\n", READ_ONCE(to_instance(item)->faults->error));
+	return sysfs_emit(page, "%u\n", READ_ONCE(to_directory(item)->faults->error));
 }
 
+/* -EAGAIN would promise a wake-up that never comes. */
 static ssize_t misc_sim_error_store(struct config_item *item, const char *page,
 				    size_t count)
 {
@@ -231,8 +247,10 @@ static ssize_t misc_sim_error_store(struct config_item *item, const char *page,
 	ret = misc_sim_parse(page, 10, 1, MISC_SIM_ERRNO_MAX, &value);
 	if (ret)
 		return ret;
+	if (value == EAGAIN)
+		return -EINVAL;
 
-	WRITE_ONCE(to_instance(item)->faults->error, value);
+	WRITE_ONCE(to_directory(item)->faults->error, value);
 	return count;
 }
 
@@ -245,175 +263,147 @@ static struct configfs_attribute misc_sim_attr_error = {
 	.store		= misc_sim_error_store,
 };
 
-static ssize_t misc_sim_dev_name_show(struct config_item *item, char *page)
+static int misc_sim_activate(struct misc_sim_directory *dir)
 {
-	struct misc_sim_instance *inst = to_instance(item);
+	struct misc_sim_device *dev;
 
-	guard(mutex)(&inst->lock);
-	return sysfs_emit(page, "%s\n", inst->pdev ? dev_name(&inst->pdev->dev) : "");
-}
+	lockdep_assert_held(&dir->lock);
 
-CONFIGFS_ATTR_RO(misc_sim_, dev_name);
+	dev = misc_sim_instance_create(config_item_name(&dir->group.cg_item),
+				       &dir->config, dir->faults, NULL);
+	if (IS_ERR(dev))
+		return PTR_ERR(dev);
 
-static int misc_sim_activate(struct misc_sim_instance *inst)
-{
-	const struct misc_sim_config *config = &inst->config;
-	const struct property_entry properties[] = {
-		PROPERTY_ENTRY_STRING("label", config_item_name(&inst->group.cg_item)),
-		PROPERTY_ENTRY_U8_ARRAY_LEN("linux,message", config->message, config->length),
-		PROPERTY_ENTRY_U32("linux,capacity", config->capacity),
-		PROPERTY_ENTRY_U32("linux,period-us", config->period_us),
-		PROPERTY_ENTRY_U32("linux,mode", config->mode),
-		/* last, so that it can be left out */
-		config->blocking ? PROPERTY_ENTRY_BOOL("linux,blocking") :
-				   (struct property_entry){ },
-		{ }
-	};
-	/* -ENXIO if there is no probe at all */
-	const struct misc_sim_platform_data pdata = {
-		.faults = inst->faults,
-		.error = -ENXIO,
-	};
-	const struct platform_device_info info = {
-		.name = MISC_SIM_NAME,
-		.id = PLATFORM_DEVID_AUTO,
-		.data = &pdata,
-		.size_data = sizeof(pdata),
-		.properties = properties,
-	};
-	const struct misc_sim_platform_data *probed;
-	struct platform_device *pdev;
-	int ret;
-
-	lockdep_assert_held(&inst->lock);
-
-	pdev = platform_device_register_full(&info);
-	if (IS_ERR(pdev))
-		return PTR_ERR(pdev);
-
-	probed = dev_get_platdata(&pdev->dev);
-	/* user space may have unbound it, or bound it again */
-	scoped_guard(device, &pdev->dev)
-		ret = probed->error;
-	if (ret) {
-		platform_device_unregister(pdev);
-		return ret;
-	}
-
-	inst->pdev = pdev;
+	dir->dev = dev;
 	return 0;
 }
 
-static void misc_sim_deactivate(struct misc_sim_instance *inst)
+static void misc_sim_deactivate(struct misc_sim_directory *dir)
 {
-	lockdep_assert_held(&inst->lock);
+	lockdep_assert_held(&dir->lock);
 
-	platform_device_unregister(inst->pdev);
-	inst->pdev = NULL;
+	misc_sim_instance_unplug(dir->dev);
+	dir->dev = NULL;
 }
 
 static ssize_t misc_sim_live_show(struct config_item *item, char *page)
 {
-	struct misc_sim_instance *inst = to_instance(item);
+	struct misc_sim_directory *dir = to_directory(item);
 
-	guard(mutex)(&inst->lock);
-	return sysfs_emit(page, "%d\n", !!inst->pdev);
+	guard(mutex)(&dir->lock);
+	return sysfs_emit(page, "%d\n", !!dir->dev);
 }
 
 static ssize_t misc_sim_live_store(struct config_item *item, const char *page,
 				   size_t count)
 {
-	struct misc_sim_instance *inst = to_instance(item);
-	u32 live;
+	struct misc_sim_directory *dir = to_directory(item);
+	bool live;
 	int ret;
 
-	ret = misc_sim_parse(page, 10, 0, 1, &live);
+	ret = kstrtobool(page, &live);
 	if (ret)
 		return ret;
 
-	guard(mutex)(&inst->lock);
-	if (live && !inst->pdev)
-		ret = misc_sim_activate(inst);
-	else if (!live && inst->pdev)
-		misc_sim_deactivate(inst);
+	guard(mutex)(&dir->lock);
+	if (live && !dir->dev)
+		ret = misc_sim_activate(dir);
+	else if (!live && dir->dev)
+		misc_sim_deactivate(dir);
 	return ret ?: count;
 }
 
 CONFIGFS_ATTR(misc_sim_, live);
 
-static struct configfs_attribute *misc_sim_instance_attrs[] = {
+static struct configfs_attribute *misc_sim_directory_attrs[] = {
 	&misc_sim_attr_message,
 	&misc_sim_attr_capacity,
-	&misc_sim_attr_blocking,
+	&misc_sim_attr_kind,
 	&misc_sim_attr_period_us,
+	&misc_sim_attr_mode,
 	&misc_sim_attr_latency_us,
 	&misc_sim_attr_error,
-	&misc_sim_attr_mode,
 	&misc_sim_attr_live,
-	&misc_sim_attr_dev_name,
 	NULL
 };
 
-static void misc_sim_instance_release(struct config_item *item)
+static void misc_sim_directory_release(struct config_item *item)
 {
-	struct misc_sim_instance *inst = to_instance(item);
+	struct misc_sim_directory *dir = to_directory(item);
 
-	misc_sim_faults_put(inst->faults);
-	mutex_destroy(&inst->lock);
-	kfree(inst->message);
-	kfree(inst);
+	misc_sim_faults_put(dir->faults);
+	mutex_destroy(&dir->lock);
+	kfree(dir->message);
+	kfree(dir);
 }
 
-static const struct configfs_item_operations misc_sim_instance_ops = {
-	.release	= misc_sim_instance_release,
+static const struct configfs_item_operations misc_sim_directory_ops = {
+	.release	= misc_sim_directory_release,
 };
 
-static const struct config_item_type misc_sim_instance_type = {
-	.ct_item_ops	= &misc_sim_instance_ops,
-	.ct_attrs	= misc_sim_instance_attrs,
+static const struct config_item_type misc_sim_directory_type = {
+	.ct_item_ops	= &misc_sim_directory_ops,
+	.ct_attrs	= misc_sim_directory_attrs,
 	.ct_owner	= THIS_MODULE,
 };
+
+/* Such names collide neither with the default instance nor with those of a bus. */
+static int misc_sim_check_name(const char *name)
+{
+	if (strlen(name) > MISC_SIM_NAME_MAX)
+		return -ENAMETOOLONG;
+
+	if (!isascii(*name) || !isalpha(*name))
+		return -EINVAL;
+	for (; *name; name++)
+		if (!isascii(*name) || (!isalnum(*name) && *name != '_' && *name != '-'))
+			return -EINVAL;
+	return 0;
+}
 
 static struct config_group *misc_sim_make_group(struct config_group *group,
 						const char *name)
 {
-	struct misc_sim_instance *inst __free(kfree) = NULL;
 	int ret;
+
+	if (!misc_sim_instances_allowed())
+		return ERR_PTR(-EAGAIN);
 
 	ret = misc_sim_check_name(name);
 	if (ret)
 		return ERR_PTR(ret);
 
-	inst = kzalloc_obj(*inst);
-	if (!inst)
+	struct misc_sim_directory *dir __free(kfree) = kzalloc_obj(*dir);
+
+	if (!dir)
 		return ERR_PTR(-ENOMEM);
 
-	inst->faults = misc_sim_faults_create();
-	if (!inst->faults)
+	dir->faults = misc_sim_faults_create();
+	if (!dir->faults)
 		return ERR_PTR(-ENOMEM);
 
-	inst->config = (struct misc_sim_config)MISC_SIM_CONFIG_DEFAULT(NULL);
-	mutex_init(&inst->lock);
-	config_group_init_type_name(&inst->group, name, &misc_sim_instance_type);
-	if (!config_item_name(&inst->group.cg_item)) {
-		config_item_put(&no_free_ptr(inst)->group.cg_item);
+	dir->config = MISC_SIM_CONFIG_DEFAULT;
+	mutex_init(&dir->lock);
+	config_group_init_type_name(&dir->group, name, &misc_sim_directory_type);
+	if (!config_item_name(&dir->group.cg_item)) {
+		config_item_put(&no_free_ptr(dir)->group.cg_item);
 		return ERR_PTR(-ENOMEM);
 	}
-	misc_sim_faults_add_groups(inst->faults, &inst->group);
-	return &no_free_ptr(inst)->group;
+	misc_sim_faults_add_groups(dir->faults, &dir->group);
+	return &no_free_ptr(dir)->group;
 }
 
-/* rmdir: no attribute can be written any more. */
+/* rmdir(2). No attribute can be written any more. */
 static void misc_sim_drop_item(struct config_group *group,
 			       struct config_item *item)
 {
-	struct misc_sim_instance *inst = to_instance(item);
+	struct misc_sim_directory *dir = to_directory(item);
 
-	scoped_guard(mutex, &inst->lock) {
-		if (inst->pdev)
-			misc_sim_deactivate(inst);
+	scoped_guard(mutex, &dir->lock) {
+		if (dir->dev)
+			misc_sim_deactivate(dir);
 	}
-	configfs_remove_default_groups(&inst->group);
+	configfs_remove_default_groups(&dir->group);
 	config_item_put(item);
 }
 
@@ -438,7 +428,7 @@ static struct configfs_subsystem misc_sim_subsystem = {
 };
 
 /**
- * misc_sim_config_register - make the directory of instances in configfs
+ * misc_sim_config_register - create the directory of instances in configfs
  *
  * Context: Process context.
  * Return: 0 or a negative errno.
@@ -452,7 +442,7 @@ int misc_sim_config_register(void)
 /**
  * misc_sim_config_unregister - remove the directory of instances
  *
- * An instance holds a reference to the module, so there is none left.
+ * Each instance holds a reference to the module, so none is left.
  *
  * Context: Process context.
  */

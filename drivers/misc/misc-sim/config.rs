@@ -2,26 +2,27 @@
 
 //! Instances of the simulated misc device in configfs.
 //!
-//! A directory holds the configuration of an instance, and while it is live the instance itself.
+//! A directory holds the configuration of an instance and, while it is live, the instance itself.
 
 use crate::{
     device::{
-        check_name,
         Config,
-        Instance,
-        CAPACITY,
+        Device,
+        Kind,
         CAPACITY_MAX,
         ERRNO_MAX,
+        GREETING,
         LATENCY_US_MAX,
-        MODE,
+        NAME_MAX,
         PERIOD_US_MAX,
         PERIOD_US_MIN, //
     },
-    fault::{
+    fault::Faults,
+    instance::{
         self,
-        Faults, //
+        Instance, //
     },
-    GREETING, //
+    message::Message, //
 };
 use kernel::{
     configfs::{
@@ -38,7 +39,9 @@ use kernel::{
     new_mutex,
     page::PAGE_SIZE,
     prelude::*,
+    sizes::SZ_4K,
     str::{
+        kstrtobool_bytes,
         CString,
         Formatter, //
     },
@@ -49,13 +52,19 @@ use kernel::{
     }, //
 };
 
+/// configfs cuts a longer write to this length without an error.
+const WRITE_MAX: usize = SZ_4K - 1;
+
 /// The directory of the driver.
 pub(crate) struct Root;
 
-/// The directory of an instance.
+/// The directory of an instance. `rmdir(2)` drops it, which unplugs the instance.
 #[pin_data]
 pub(crate) struct Directory {
-    /// Shared with the instance, may be changed while live.
+    /// The name of the directory.
+    name: CString,
+
+    /// Shared with the instance, may change while live.
     faults: Arc<Faults>,
 
     #[pin]
@@ -64,21 +73,22 @@ pub(crate) struct Directory {
 
 struct Inner {
     /// None while not live.
-    live: Option<Instance>,
+    instance: Option<Instance>,
 
-    // What the next instance is made from.
-    name: CString,
-    message: KVec<u8>,
-    capacity: u32,
-    blocking: bool,
-    period_us: u32,
-    mode: u32,
+    /// Configuration of the next instance.
+    config: Config,
 }
 
-/// Parses a number in the way of `kstrtou32()`: a newline may follow.
+/// Returns the line that C would find in a page: what is before the first NUL, and before a newline
+/// at the end of that.
+fn line(page: &[u8]) -> &[u8] {
+    let string = page.split(|c| *c == 0).next().unwrap_or_default();
+
+    string.strip_suffix(b"\n").unwrap_or(string)
+}
+
 fn parse(page: &[u8], radix: u32, min: u32, max: u32) -> Result<u32> {
-    let digits = page.strip_suffix(b"\n").unwrap_or(page);
-    let digits = core::str::from_utf8(digits).map_err(|_| EINVAL)?;
+    let digits = core::str::from_utf8(line(page)).map_err(|_| EINVAL)?;
     let value = u32::from_str_radix(digits, radix).map_err(|_| EINVAL)?;
 
     if !(min..=max).contains(&value) {
@@ -90,74 +100,99 @@ fn parse(page: &[u8], radix: u32, min: u32, max: u32) -> Result<u32> {
 fn print(page: &mut [u8], args: fmt::Arguments<'_>) -> Result<usize> {
     let mut writer = Formatter::new(page);
 
-    writer.write_fmt(args).map_err(|_| EINVAL)?;
+    writer.write_fmt(args)?;
     Ok(writer.bytes_written())
 }
 
+fn publish(dev: &Device, page: &[u8]) -> Result {
+    if page.len() > dev.capacity {
+        return Err(EMSGSIZE);
+    }
+    dev.publish(Message::create(page, GFP_KERNEL_ACCOUNT)?, None)
+}
+
 impl Directory {
-    /// Sets what can only be set while the instance is not live.
-    fn set(&self, set: impl FnOnce(&mut Inner)) -> Result {
+    /// Changes what is constant while the instance is live.
+    fn set(&self, set: impl FnOnce(&mut Config)) -> Result {
         let mut inner = self.inner.lock();
 
-        if inner.live.is_some() {
+        if inner.instance.is_some() {
             return Err(EBUSY);
         }
-        set(&mut inner);
+        set(&mut inner.config);
         Ok(())
     }
 }
 
+// message
 #[vtable]
 impl AttributeOperations<0> for Directory {
     type Data = Directory;
 
     fn show(this: &Directory, page: &mut [u8; PAGE_SIZE]) -> Result<usize> {
-        print(page, fmt!("{}\n", this.inner.lock().capacity))
+        let inner = this.inner.lock();
+        let message = inner.config.message.as_deref().unwrap_or(GREETING);
+
+        page[..message.len()].copy_from_slice(message);
+        Ok(message.len())
     }
 
     fn store(this: &Directory, page: &[u8]) -> Result {
-        let capacity = parse(page, 10, 1, CAPACITY_MAX)?;
+        if page.len() >= WRITE_MAX {
+            return Err(EMSGSIZE);
+        }
 
-        this.set(|inner| inner.capacity = capacity)
+        let mut message = KVec::new();
+        message.extend_from_slice(page, GFP_KERNEL_ACCOUNT)?;
+
+        let mut inner = this.inner.lock();
+        if let Some(instance) = &inner.instance {
+            publish(instance.device(), page)?;
+        }
+        inner.config.message = Some(message);
+        Ok(())
     }
 }
 
+// capacity
 #[vtable]
 impl AttributeOperations<1> for Directory {
     type Data = Directory;
 
     fn show(this: &Directory, page: &mut [u8; PAGE_SIZE]) -> Result<usize> {
-        print(page, fmt!("0{:o}\n", this.inner.lock().mode))
+        print(page, fmt!("{}\n", this.inner.lock().config.capacity))
     }
 
     fn store(this: &Directory, page: &[u8]) -> Result {
-        let mode = parse(page, 8, 1, 0o777)?;
+        let capacity = parse(page, 10, 1, CAPACITY_MAX)?;
 
-        this.set(|inner| inner.mode = mode)
+        this.set(|config| config.capacity = capacity)
     }
 }
 
+// kind
 #[vtable]
 impl AttributeOperations<2> for Directory {
     type Data = Directory;
 
     fn show(this: &Directory, page: &mut [u8; PAGE_SIZE]) -> Result<usize> {
-        print(page, fmt!("{}\n", u32::from(this.inner.lock().blocking)))
+        print(page, fmt!("{}\n", this.inner.lock().config.kind.name()))
     }
 
     fn store(this: &Directory, page: &[u8]) -> Result {
-        let blocking = parse(page, 10, 0, 1)? != 0;
+        let kind = Kind::from_name(line(page))?;
 
-        this.set(|inner| inner.blocking = blocking)
+        this.set(|config| config.kind = kind)
     }
 }
 
+// period_us
 #[vtable]
 impl AttributeOperations<3> for Directory {
     type Data = Directory;
 
     fn show(this: &Directory, page: &mut [u8; PAGE_SIZE]) -> Result<usize> {
-        print(page, fmt!("{}\n", this.inner.lock().period_us))
+        print(page, fmt!("{}\n", this.inner.lock().config.period_us))
     }
 
     fn store(this: &Directory, page: &[u8]) -> Result {
@@ -166,34 +201,27 @@ impl AttributeOperations<3> for Directory {
         if period_us != 0 && period_us < PERIOD_US_MIN {
             return Err(EINVAL);
         }
-        this.set(|inner| inner.period_us = period_us)
+        this.set(|config| config.period_us = period_us)
     }
 }
 
+// mode
 #[vtable]
 impl AttributeOperations<4> for Directory {
     type Data = Directory;
 
     fn show(this: &Directory, page: &mut [u8; PAGE_SIZE]) -> Result<usize> {
-        let inner = this.inner.lock();
-
-        page[..inner.message.len()].copy_from_slice(&inner.message);
-        Ok(inner.message.len())
+        print(page, fmt!("0{:o}\n", this.inner.lock().config.mode))
     }
 
-    /// The bytes as they are, with the newline if there is one. configfs cuts what is longer than
-    /// it can take, so what is as long may have been cut.
     fn store(this: &Directory, page: &[u8]) -> Result {
-        if page.len() >= PAGE_SIZE - 1 {
-            return Err(EMSGSIZE);
-        }
+        let mode = parse(page, 8, 1, 0o777)?;
 
-        let mut message = KVec::new();
-        message.extend_from_slice(page, GFP_KERNEL_ACCOUNT)?;
-        this.set(|inner| inner.message = message)
+        this.set(|config| config.mode = mode)
     }
 }
 
+// latency_us
 #[vtable]
 impl AttributeOperations<5> for Directory {
     type Data = Directory;
@@ -210,6 +238,7 @@ impl AttributeOperations<5> for Directory {
     }
 }
 
+// errno
 #[vtable]
 impl AttributeOperations<6> for Directory {
     type Data = Directory;
@@ -218,56 +247,61 @@ impl AttributeOperations<6> for Directory {
         print(page, fmt!("{}\n", this.faults.error.load(Relaxed)))
     }
 
+    /// [`EAGAIN`] would promise a wake-up that never comes.
     fn store(this: &Directory, page: &[u8]) -> Result {
         let error = parse(page, 10, 1, ERRNO_MAX)?;
 
+        if error == EAGAIN.to_errno().unsigned_abs() {
+            return Err(EINVAL);
+        }
         this.faults.error.store(error, Relaxed);
         Ok(())
     }
 }
 
-/// The name of the platform device: none, as a driver in Rust cannot make one.
+// live
 #[vtable]
 impl AttributeOperations<7> for Directory {
     type Data = Directory;
 
-    fn show(_this: &Directory, page: &mut [u8; PAGE_SIZE]) -> Result<usize> {
-        print(page, fmt!("\n"))
-    }
-}
-
-#[vtable]
-impl AttributeOperations<8> for Directory {
-    type Data = Directory;
-
     fn show(this: &Directory, page: &mut [u8; PAGE_SIZE]) -> Result<usize> {
-        print(
-            page,
-            fmt!("{}\n", u32::from(this.inner.lock().live.is_some())),
-        )
+        let live = this.inner.lock().instance.is_some();
+
+        print(page, fmt!("{}\n", u32::from(live)))
     }
 
     fn store(this: &Directory, page: &[u8]) -> Result {
-        let live = parse(page, 10, 0, 1)? != 0;
+        let live = kstrtobool_bytes(page)?;
         let mut inner = this.inner.lock();
 
         if !live {
-            inner.live = None;
-        } else if inner.live.is_none() {
-            let config = Config {
-                message: &inner.message,
-                capacity: inner.capacity,
-                blocking: inner.blocking,
-                period_us: inner.period_us,
-                mode: inner.mode,
-                ..Config::new(&inner.name)
-            };
-            let instance = Instance::create(&config, this.faults.clone(), None)?;
+            inner.instance = None;
+        } else if inner.instance.is_none() {
+            let instance = Instance::create(&this.name, &inner.config, this.faults.clone(), None)?;
 
-            inner.live = Some(instance);
+            inner.instance = Some(instance);
         }
         Ok(())
     }
+}
+
+/// Such names collide neither with the default instance nor with those of a bus.
+fn check_name(name: &CStr) -> Result {
+    let name = name.to_bytes();
+
+    if name.len() > NAME_MAX {
+        return Err(ENAMETOOLONG);
+    }
+
+    if !name.first().is_some_and(u8::is_ascii_alphabetic) {
+        return Err(EINVAL);
+    }
+    for c in name {
+        if !c.is_ascii_alphanumeric() && !b"_-".contains(c) {
+            return Err(EINVAL);
+        }
+    }
+    Ok(())
 }
 
 #[vtable]
@@ -279,49 +313,47 @@ impl GroupOperations for Root {
             container: Group<Directory>,
             data: Directory,
             attributes: [
-                capacity: 0,
-                mode: 1,
-                blocking: 2,
+                message: 0,
+                capacity: 1,
+                kind: 2,
                 period_us: 3,
-                message: 4,
+                mode: 4,
                 latency_us: 5,
                 errno: 6,
-                dev_name: 7,
-                live: 8,
+                live: 7,
             ],
         };
 
+        if !instance::allowed() {
+            return Err(EAGAIN);
+        }
         check_name(name)?;
 
-        let mut message = KVec::new();
-        message.extend_from_slice(GREETING, GFP_KERNEL)?;
-        let inner = Inner {
-            live: None,
-            name: name.try_into()?,
-            message,
-            capacity: CAPACITY,
-            blocking: false,
-            period_us: 0,
-            mode: MODE,
-        };
-        let (faults, groups) = Faults::new()?;
+        let directory_name = CString::try_from(name)?;
+        let (faults, groups) = Faults::new_with_groups()?;
 
         Ok(Group::new(
             name.try_into()?,
             item_type,
             try_pin_init!(Directory {
+                name: directory_name,
                 faults,
-                inner <- new_mutex!(inner),
+                inner <- new_mutex!(Inner {
+                    instance: None,
+                    config: Config::default(),
+                }),
             }),
         )
-        .pin_chain(|group| {
-            fault::add_groups(groups, group);
+        .pin_chain(|mut directory| {
+            for group in groups {
+                directory.as_mut().add_default_group(group);
+            }
             Ok(())
         }))
     }
 }
 
-/// Makes the directory of instances in configfs.
+/// Creates the directory of instances in configfs.
 pub(crate) fn subsystem() -> impl PinInit<Subsystem<Root>, Error> {
     let item_type = configfs_attrs! {
         container: Subsystem<Root>,

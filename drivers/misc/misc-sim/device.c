@@ -1,63 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Instances of the simulated misc device: what they hold, and their node
+ * Simulated misc device: the current message, waiting for it, and its end
  */
 
-#include <linux/ctype.h>
 #include <linux/ktime.h>
 #include <linux/minmax.h>
-#include <linux/poll.h>
 #include <linux/slab.h>
 #include <linux/sprintf.h>
-#include <linux/string.h>
 
 #include "misc-sim.h"
 
 #define CREATE_TRACE_POINTS
 #include "trace.h"
 
-/*
- * The names taken, as the core would print a stack dump about one that is taken
- * twice.
- */
-static DEFINE_MUTEX(misc_sim_names_lock);
-static LIST_HEAD(misc_sim_names);
-
-static void misc_sim_device_release(struct kref *ref)
-{
-	struct misc_sim_device *dev = container_of(ref, struct misc_sim_device, ref);
-
-	misc_sim_faults_put(dev->faults);
-	misc_sim_message_put(dev->message);
-	kfree(dev);
-}
-
-/**
- * misc_sim_device_get - take a reference
- * @dev: a device that is registered or that the caller has a reference to
- *
- * Context: Any.
- * Return: @dev.
- */
-struct misc_sim_device *misc_sim_device_get(struct misc_sim_device *dev)
-{
-	kref_get(&dev->ref);
-	return dev;
-}
-
-/**
- * misc_sim_device_put - drop a reference
- * @dev: a device, NULL or an ERR_PTR()
- *
- * Context: Any but NMI.
- */
-void misc_sim_device_put(struct misc_sim_device *dev)
-{
-	if (!IS_ERR_OR_NULL(dev))
-		kref_put(&dev->ref, misc_sim_device_release);
-}
-
-/* Publish from an interrupt. A tick that finds no memory is lost. */
+/* Publish from an interrupt. A tick is lost if there is no memory for it. */
 static enum hrtimer_restart misc_sim_device_tick(struct hrtimer *timer)
 {
 	struct misc_sim_device *dev = container_of(timer, struct misc_sim_device,
@@ -77,59 +33,26 @@ static enum hrtimer_restart misc_sim_device_tick(struct hrtimer *timer)
 }
 
 /**
- * misc_sim_check_name - whether an instance can have a name
- * @name: the name
+ * misc_sim_device_create - create a device
+ * @config: its configuration, which the caller has checked
+ * @faults: faults to inject; the device takes a reference
  *
- * The name becomes a part of the names of a node and of a directory in sysfs,
- * where some characters mean something.
- *
- * Context: Any.
- * Return: 0, -EINVAL or -ENAMETOOLONG.
+ * Context: Process context.
+ * Return: the device with one reference, or ERR_PTR(-ENOMEM).
  */
-int misc_sim_check_name(const char *name)
-{
-	if (strlen(name) > MISC_SIM_NAME_MAX)
-		return -ENAMETOOLONG;
-
-	if (!*name)
-		return -EINVAL;
-	for (; *name; name++)
-		if (!isascii(*name) || (!isalnum(*name) && !strchr("-.:@_", *name)))
-			return -EINVAL;
-	return 0;
-}
-
-static int misc_sim_check_config(const struct misc_sim_config *config)
-{
-	int ret;
-
-	ret = misc_sim_check_name(config->name);
-	if (ret)
-		return ret;
-
-	if (!in_range(config->capacity, 1, MISC_SIM_CAPACITY_MAX))
-		return -EINVAL;
-	if (config->length > config->capacity)
-		return -EMSGSIZE;
-	if (config->period_us && (config->period_us < MISC_SIM_PERIOD_US_MIN ||
-				  config->period_us > MISC_SIM_PERIOD_US_MAX))
-		return -EINVAL;
-	if (!in_range(config->mode, 1, 0777))
-		return -EINVAL;
-	return 0;
-}
-
-static struct misc_sim_device *
-misc_sim_device_alloc(const struct misc_sim_config *config,
-		      struct device *parent)
+struct misc_sim_device *misc_sim_device_create(const struct misc_sim_config *config,
+					       struct misc_sim_faults *faults)
 {
 	struct misc_sim_device *dev __free(kfree) = kzalloc_obj(*dev);
+	const void *data = config->message ?: MISC_SIM_GREETING;
+	size_t length = config->message ? config->length :
+			min(sizeof(MISC_SIM_GREETING) - 1, config->capacity);
 	struct misc_sim_message *msg;
 
 	if (!dev)
 		return ERR_PTR(-ENOMEM);
 
-	msg = misc_sim_message_create(config->message, config->length, GFP_KERNEL);
+	msg = misc_sim_message_create(data, length, GFP_KERNEL);
 	if (IS_ERR(msg))
 		return ERR_CAST(msg);
 
@@ -141,150 +64,145 @@ misc_sim_device_alloc(const struct misc_sim_config *config,
 	init_waitqueue_head(&dev->wait);
 	hrtimer_setup(&dev->timer, misc_sim_device_tick, CLOCK_MONOTONIC,
 		      HRTIMER_MODE_REL);
-	dev->faults = misc_sim_faults_get(config->faults);
+	dev->faults = misc_sim_faults_get(faults);
 	dev->capacity = config->capacity;
 	dev->period_us = config->period_us;
-	dev->blocking = config->blocking;
-	snprintf(dev->name, sizeof(dev->name), MISC_SIM_NAME "-%s", config->name);
-	dev->misc.minor = MISC_DYNAMIC_MINOR;
-	dev->misc.name = dev->name;
-	dev->misc.fops = &misc_sim_fops;
-	dev->misc.groups = misc_sim_groups;
-	dev->misc.parent = parent;
-	dev->misc.mode = config->mode;
 	return_ptr(dev);
 }
 
-static int misc_sim_device_register(struct misc_sim_device *dev)
+struct misc_sim_device *misc_sim_device_get(struct misc_sim_device *dev)
 {
-	struct misc_sim_device *other;
-	int ret;
+	kref_get(&dev->ref);
+	return dev;
+}
 
-	guard(mutex)(&misc_sim_names_lock);
+static void misc_sim_device_release(struct kref *ref)
+{
+	struct misc_sim_device *dev = container_of(ref, struct misc_sim_device, ref);
 
-	list_for_each_entry(other, &misc_sim_names, names)
-		if (!strcmp(other->name, dev->name))
-			return -EEXIST;
+	misc_sim_faults_put(dev->faults);
+	misc_sim_message_put(dev->message);
+	kfree(dev);
+}
 
-	ret = misc_register(&dev->misc);
-	if (!ret)
-		list_add(&dev->names, &misc_sim_names);
-	return ret;
+void misc_sim_device_put(struct misc_sim_device *dev)
+{
+	kref_put(&dev->ref, misc_sim_device_release);
 }
 
 /**
- * misc_sim_device_create - make an instance and its node
- * @config: what to make it from
- * @parent: the parent in the device model, or NULL
+ * misc_sim_device_start - start to publish by itself, if so configured
+ * @dev: the device
  *
- * Context: Process context.
- * Return: the device with the reference of the registration, which
- * misc_sim_device_unplug() drops, or ERR_PTR() of -EINVAL, -ENAMETOOLONG, -EMSGSIZE
- * (the message does not fit), -EEXIST (the name is taken), -EBUSY (no minor is
- * left), -ENOMEM.
+ * Context: Any.
  */
-struct misc_sim_device *
-misc_sim_device_create(const struct misc_sim_config *config,
-		       struct device *parent)
+void misc_sim_device_start(struct misc_sim_device *dev)
 {
-	struct misc_sim_device *dev __free(misc_sim_device_put) = NULL;
-	int ret;
-
-	ret = misc_sim_check_config(config);
-	if (ret)
-		return ERR_PTR(ret);
-
-	dev = misc_sim_device_alloc(config, parent);
-	if (IS_ERR(dev))
-		return_ptr(dev);
-
-	ret = misc_sim_device_register(dev);
-	if (ret)
-		return ERR_PTR(ret);
-
 	if (dev->period_us)
 		hrtimer_start(&dev->timer, us_to_ktime(dev->period_us),
 			      HRTIMER_MODE_REL);
-	return_ptr(dev);
 }
 
 /**
- * misc_sim_device_unplug - remove an instance, also from under its users
- * @dev: what misc_sim_device_create() returned
+ * misc_sim_device_stop - mark a device as gone and wake all that wait for it
+ * @dev: the device
  *
- * Waits for no user: those who sleep are woken and get -ENODEV, and whoever has
- * the device open keeps its memory.
+ * Nothing is published once this returns.
  *
  * Context: Process context.
  */
-void misc_sim_device_unplug(struct misc_sim_device *dev)
+void misc_sim_device_stop(struct misc_sim_device *dev)
 {
-	misc_deregister(&dev->misc);
-	scoped_guard(mutex, &misc_sim_names_lock) {
-		list_del(&dev->names);
-	}
-
 	scoped_guard(spinlock_irqsave, &dev->lock) {
 		WRITE_ONCE(dev->gone, true);
 	}
 	hrtimer_cancel(&dev->timer);
 	wake_up_all(&dev->wait);
-	trace_misc_sim_unplug(dev);
-	misc_sim_device_put(dev);
+	trace_misc_sim_unplug(dev->name);
 }
 
-/**
- * misc_sim_device_gone - whether a device is unplugged
- * @dev: the device
- *
- * Context: Any.
- * Return: true once misc_sim_device_unplug() was called.
- */
 bool misc_sim_device_gone(const struct misc_sim_device *dev)
 {
 	return READ_ONCE(dev->gone);
 }
 
 /**
- * misc_sim_device_delay - take the time that a transfer is to take
+ * misc_sim_device_delay - sleep for the configured latency
  * @dev: the device
- * @nowait: rather fail than sleep
  *
  * Context: Process context, may sleep.
- * Return: 0, -EAGAIN, -ENODEV if the device is unplugged, or -ERESTARTSYS.
+ * Return: 0, -ENODEV if the device is unplugged, or -ERESTARTSYS.
  */
-int misc_sim_device_delay(struct misc_sim_device *dev, bool nowait)
+int misc_sim_device_delay(struct misc_sim_device *dev)
 {
 	u32 latency_us = READ_ONCE(dev->faults->latency_us);
-	ktime_t end = ktime_add_us(ktime_get(), latency_us);
-	DEFINE_WAIT(wait);
 	int ret;
 
 	if (!latency_us)
 		return 0;
-	if (nowait)
-		return -EAGAIN;
 
-	do {
-		ret = prepare_to_wait_event(&dev->wait, &wait, TASK_INTERRUPTIBLE);
-		if (misc_sim_device_gone(dev))
-			ret = -ENODEV;
-		if (ret)
-			break;
-	} while (schedule_hrtimeout(&end, HRTIMER_MODE_ABS));
-	finish_wait(&dev->wait, &wait);
-	return ret;
+	ret = wait_event_interruptible_hrtimeout(dev->wait,
+						 misc_sim_device_gone(dev),
+						 us_to_ktime(latency_us));
+	switch (ret) {
+	case 0:
+		return -ENODEV;
+	case -ETIME:
+		return 0;
+	default:
+		return ret;
+	}
+}
+
+static bool misc_sim_device_should_fail(struct misc_sim_device *dev,
+					enum misc_sim_fault fault)
+{
+	if (!misc_sim_should_fail(dev->faults, fault))
+		return false;
+
+	trace_misc_sim_fault(dev->name, misc_sim_fault_name(fault));
+	return true;
+}
+
+/**
+ * misc_sim_device_fail - whether an operation fails
+ * @dev: the device
+ * @fault: which operation
+ *
+ * Context: Any.
+ * Return: 0 or the configured errno, negative.
+ */
+int misc_sim_device_fail(struct misc_sim_device *dev, enum misc_sim_fault fault)
+{
+	if (misc_sim_device_should_fail(dev, fault))
+		return -READ_ONCE(dev->faults->error);
+	return 0;
+}
+
+/**
+ * misc_sim_device_short_io - how much of a transfer takes place
+ * @dev: the device
+ * @count: number of bytes requested
+ *
+ * Context: Any.
+ * Return: @count, or half of it, rounded up.
+ */
+size_t misc_sim_device_short_io(struct misc_sim_device *dev, size_t count)
+{
+	if (count > 1 && misc_sim_device_should_fail(dev, MISC_SIM_SHORT_IO))
+		return count - count / 2;
+	return count;
 }
 
 /**
  * misc_sim_device_publish - make a message the current one
  * @dev: the device
- * @msg: the message; the caller's reference passes to the device, on failure too
+ * @msg: the message; this consumes the caller's reference, on failure too
  * @expected: if not NULL, the generation that the current message must have
  *
  * Context: Any but NMI.
- * Return: 0, -ENODEV if the device is unplugged, or -ESTALE when the current
- * message is not the expected one.
+ * Return: 0, -ENODEV if the device is unplugged, or -ESTALE if the current
+ * message has another generation than expected.
  */
 int misc_sim_device_publish(struct misc_sim_device *dev,
 			    struct misc_sim_message *msg, const u64 *expected)
@@ -300,14 +218,28 @@ int misc_sim_device_publish(struct misc_sim_device *dev,
 		msg->generation = dev->message->generation + 1;
 		atomic64_set(&dev->generation, msg->generation);
 		swap(dev->message, unused);
-		trace_misc_sim_publish(dev, msg);
+		trace_misc_sim_publish(dev->name, msg->generation, msg->length);
 	}
-	wake_up_poll(&dev->wait, EPOLLIN | EPOLLRDNORM);
+	/* Without a key, or io_uring and EPOLLEXCLUSIVE would miss it. */
+	wake_up_all(&dev->wait);
 	return 0;
 }
 
 /**
- * misc_sim_device_current - what the current message is
+ * misc_sim_device_message - get the current message
+ * @dev: the device
+ *
+ * Context: Any but NMI.
+ * Return: the message; the caller owns the reference.
+ */
+struct misc_sim_message *misc_sim_device_message(struct misc_sim_device *dev)
+{
+	guard(spinlock_irqsave)(&dev->lock);
+	return misc_sim_message_get(dev->message);
+}
+
+/**
+ * misc_sim_device_current - describe the current message
  * @dev: the device
  * @length: set to the length of that message
  *
@@ -319,48 +251,4 @@ u64 misc_sim_device_current(struct misc_sim_device *dev, size_t *length)
 	guard(spinlock_irqsave)(&dev->lock);
 	*length = dev->message->length;
 	return dev->message->generation;
-}
-
-/**
- * misc_sim_device_pin - bring a pinned message up to date
- * @dev: the device
- * @pinned: the message that a file holds, or a pointer to NULL; replaced by the
- *	current message if that is another one
- *
- * When there is nothing new, this writes to nothing that other files read.
- *
- * Context: Process context, with &misc_sim_file.lock held.
- */
-void misc_sim_device_pin(struct misc_sim_device *dev,
-			 struct misc_sim_message **pinned)
-{
-	struct misc_sim_message *old = *pinned;
-
-	if (old && old->generation == atomic64_read(&dev->generation))
-		return;
-
-	scoped_guard(spinlock_irqsave, &dev->lock) {
-		*pinned = misc_sim_message_get(dev->message);
-	}
-	misc_sim_message_put(old);
-}
-
-/**
- * misc_sim_device_get_pinned - take a reference to a pinned message
- * @dev: the device
- * @pinned: the message that a file holds, or a pointer to NULL
- *
- * For callers that cannot wait for &misc_sim_file.lock, which is held across
- * page faults.
- *
- * Context: Any but NMI.
- * Return: the pinned message, or else the current one; the caller owns the
- * reference.
- */
-struct misc_sim_message *
-misc_sim_device_get_pinned(struct misc_sim_device *dev,
-			   struct misc_sim_message *const *pinned)
-{
-	guard(spinlock_irqsave)(&dev->lock);
-	return misc_sim_message_get(*pinned ?: dev->message);
 }

@@ -1,23 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Instances of the simulated misc device: what they hold, and their node.
+//! Simulated misc device: the current message, waiting for it, and its end.
 
 use crate::{
-    fault::Faults,
-    file::SimFile,
+    fault::{
+        Fault,
+        Faults, //
+    },
     message::Message,
-    trace,
-    GREETING, //
+    trace, //
 };
 use kernel::{
-    device,
     fmt::Write as _,
     impl_has_hr_timer,
-    miscdevice::{
-        MiscDeviceOptions,
-        MiscDeviceRegistration, //
-    },
-    new_mutex,
+    new_condvar,
     new_spinlock_irq,
     prelude::*,
     sizes::{
@@ -33,12 +29,10 @@ use kernel::{
             ordering::Relaxed,
             Atomic, //
         },
-        poll::PollCondVarBox,
         Arc,
         ArcBorrow,
-        CondVarTimeoutResult,
-        Mutex,
-        SetOnce,
+        CondVar,
+        DeadlineResult,
         SpinLockIrq,
         UniqueArc, //
     },
@@ -52,108 +46,81 @@ use kernel::{
             HrTimerRestart,
             RelativeMode, //
         },
-        msecs_to_jiffies,
         Delta,
+        Instant,
         Monotonic, //
     }, //
 };
 
-// What configfs and firmware may ask for; the defaults are those of instance 0.
-pub(crate) const CAPACITY: u32 = SZ_4K as u32;
+/// The first message, unless the configuration has another one.
+pub(crate) const GREETING: &[u8] = b"Hello from rmisc-sim!\n";
+
+// Limits of the configuration.
 pub(crate) const CAPACITY_MAX: u32 = SZ_1M as u32;
 pub(crate) const PERIOD_US_MIN: u32 = 1000;
 pub(crate) const PERIOD_US_MAX: u32 = 3_600_000_000;
 pub(crate) const LATENCY_US_MAX: u32 = 60_000_000;
-pub(crate) const ERRNO_MAX: u32 = 511; // what follows never leaves the kernel
-pub(crate) const MODE: u32 = 0o600;
-const NAME_MAX: usize = 64;
+pub(crate) const ERRNO_MAX: u32 = 511; // larger ones never leave the kernel
+pub(crate) const NAME_MAX: usize = 64;
 
-/// What an instance is made from: plain data.
-pub(crate) struct Config<'a> {
-    /// What follows "rmisc-sim-" in the name of the node.
-    pub(crate) name: &'a CStr,
-    /// The first message.
-    pub(crate) message: &'a [u8],
+/// Kinds of devices.
+#[derive(Clone, Copy)]
+pub(crate) enum Kind {
+    /// Reading stops at the end of the message.
+    Message,
+    /// Reading waits for the next message.
+    Stream,
+}
+
+impl Kind {
+    /// Returns the name of the kind.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Kind::Message => "message",
+            Kind::Stream => "stream",
+        }
+    }
+
+    /// Returns the kind of that name, or fails with [`EINVAL`].
+    pub(crate) fn from_name(name: &[u8]) -> Result<Self> {
+        [Kind::Message, Kind::Stream]
+            .into_iter()
+            .find(|kind| kind.name().as_bytes() == name)
+            .ok_or(EINVAL)
+    }
+}
+
+/// Configuration of an instance.
+pub(crate) struct Config {
+    /// The first message, none for a greeting that is cut to `capacity`.
+    pub(crate) message: Option<KVec<u8>>,
+
     /// Length of the longest message accepted.
     pub(crate) capacity: u32,
-    /// Whether readers wait for the next message at the end of one.
-    pub(crate) blocking: bool,
-    /// How often the instance publishes by itself, 0 for never.
+
+    /// How files of the device behave.
+    pub(crate) kind: Kind,
+
+    /// How often the instance publishes by itself, in microseconds, 0 for never.
     pub(crate) period_us: u32,
+
     /// Mode of the node.
     pub(crate) mode: u32,
 }
 
-impl<'a> Config<'a> {
-    pub(crate) fn new(name: &'a CStr) -> Self {
+impl Default for Config {
+    fn default() -> Self {
         Self {
-            name,
-            message: GREETING,
-            capacity: CAPACITY,
-            blocking: false,
+            message: None,
+            capacity: SZ_4K as u32,
+            kind: Kind::Message,
             period_us: 0,
-            mode: MODE,
+            mode: 0o600,
         }
-    }
-
-    fn check(&self) -> Result {
-        check_name(self.name)?;
-
-        if !(1..=CAPACITY_MAX).contains(&self.capacity) {
-            return Err(EINVAL);
-        }
-        if self.message.len() > self.capacity as usize {
-            return Err(EMSGSIZE);
-        }
-        if self.period_us != 0 && !(PERIOD_US_MIN..=PERIOD_US_MAX).contains(&self.period_us) {
-            return Err(EINVAL);
-        }
-        if !(1..=0o777).contains(&self.mode) {
-            return Err(EINVAL);
-        }
-        Ok(())
     }
 }
 
-/// Checks whether an instance can have a name.
-///
-/// The name becomes a part of the names of a node and of a directory in sysfs, where some
-/// characters mean something.
-pub(crate) fn check_name(name: &CStr) -> Result {
-    let name = name.to_bytes();
-
-    if name.len() > NAME_MAX {
-        return Err(ENAMETOOLONG);
-    }
-    if name.is_empty() {
-        return Err(EINVAL);
-    }
-    for c in name {
-        if !c.is_ascii_alphanumeric() && !b"-.:@_".contains(c) {
-            return Err(EINVAL);
-        }
-    }
-    Ok(())
-}
-
-/// The names taken, as the core would print a stack dump about one that is taken twice.
-///
-/// Nobody drops what is in a static, so this holds no memory while it is empty.
-static NAMES: SetOnce<Mutex<KVec<CString>>> = SetOnce::new();
-
-/// Gets ready for the first instance.
-pub(crate) fn init() {
-    NAMES.pin_populate(new_mutex!(KVec::new()));
-}
-
-fn remove_name(names: &mut KVec<CString>, name: &CStr) {
-    names.retain(|taken| **taken != *name);
-    if names.is_empty() {
-        *names = KVec::new();
-    }
-}
-
-/// One instance, for as long as somebody uses it.
+/// A device. Its registration and every open file hold references.
 #[pin_data]
 pub(crate) struct Device {
     /// The current message. Interrupts are off while this is locked, so nothing under it sleeps or
@@ -161,37 +128,35 @@ pub(crate) struct Device {
     #[pin]
     current: SpinLockIrq<Arc<Message>>,
 
-    /// The generation of `current`, for those who only compare. Written with `current` locked.
+    /// Generation of `current`, may be read without the lock. Written with `current` locked.
     generation: Atomic<u64>,
 
-    /// Set once, when the device is unplugged, and then nothing is published any more. Written with
+    /// Set once, when the device is unplugged. Nothing is published from then on. Written with
     /// `current` locked.
     gone: Atomic<bool>,
 
     /// Notified after every publication and when `gone` is set.
-    wait: PollCondVarBox,
+    #[pin]
+    pub(crate) wait: CondVar,
 
-    /// Publishes every `period`; does not run once `gone` is set.
+    /// Publishes every `period` until `gone` is set.
     #[pin]
     timer: HrTimer<Self>,
 
-    /// How often `timer` has published; for `timer` alone.
+    /// Number of times that `timer` fired; only `timer` uses it.
     ticks: Atomic<u64>,
 
-    /// How often `timer` fires.
-    period: Delta,
-
-    /// What is to go wrong.
+    /// Faults to inject.
     faults: Arc<Faults>,
 
     /// Length of the longest message accepted.
-    capacity: usize,
+    pub(crate) capacity: usize,
 
-    /// Whether the device is a stream.
-    blocking: bool,
+    /// How often `timer` fires, zero for never.
+    period: Delta,
 
     /// Name of the node.
-    name: CString,
+    pub(crate) name: CString,
 }
 
 impl_has_hr_timer! {
@@ -200,7 +165,7 @@ impl_has_hr_timer! {
     }
 }
 
-/// Publishes from an interrupt. A tick that finds no memory is lost.
+/// Publishes from an interrupt. A tick is lost if there is no memory for it.
 impl HrTimerCallback for Device {
     type Pointer<'a> = Arc<Self>;
 
@@ -226,100 +191,98 @@ impl HrTimerCallback for Device {
 }
 
 impl Device {
-    fn new(config: &Config<'_>, faults: Arc<Faults>) -> Result<Arc<Self>> {
-        let mut message = Message::create(config.message, GFP_KERNEL)?;
-        message.set_generation(1);
+    /// Creates a device, whose configuration the caller has checked.
+    ///
+    /// Fails with [`ENOMEM`].
+    pub(crate) fn create(name: CString, config: &Config, faults: Arc<Faults>) -> Result<Arc<Self>> {
+        let capacity = config.capacity as usize;
+        let greeting = &GREETING[..GREETING.len().min(capacity)];
+        let mut message =
+            Message::create(config.message.as_deref().unwrap_or(greeting), GFP_KERNEL)?;
 
-        Arc::try_pin_init(
-            try_pin_init!(Self {
+        message.set_generation(1);
+        Arc::pin_init(
+            pin_init!(Self {
                 current <- new_spinlock_irq!(Arc::from(message)),
                 generation: Atomic::new(1),
                 gone: Atomic::new(false),
-                wait: PollCondVarBox::new(c"rmisc_sim::wait", kernel::static_lock_class!())?,
+                wait <- new_condvar!(),
                 timer <- HrTimer::new(),
                 ticks: Atomic::new(0),
-                period: Delta::from_micros(config.period_us.into()),
                 faults,
-                capacity: config.capacity as usize,
-                blocking: config.blocking,
-                name: CString::try_from_fmt(fmt!("rmisc-sim-{}", config.name))?,
+                capacity,
+                period: Delta::from_micros(config.period_us.into()),
+                name,
             }),
             GFP_KERNEL,
         )
     }
 
-    /// Whether the device is unplugged.
+    /// Starts to publish by itself, if so configured.
+    pub(crate) fn start(self: Arc<Self>) -> Option<ArcHrTimerHandle<Self>> {
+        let period = self.period;
+
+        (!period.is_zero()).then(|| HrTimerPointer::start(self, period))
+    }
+
+    /// Marks the device as gone and wakes all that wait for it.
+    ///
+    /// Takes what [`Device::start`] returned. Nothing is published once this returns.
+    pub(crate) fn stop(&self, timer: Option<ArcHrTimerHandle<Self>>) {
+        let current = self.current.lock();
+        self.gone.store(true, Relaxed);
+        drop(current);
+
+        drop(timer);
+        self.wait.notify_all();
+        trace::rmisc_sim_unplug(&self.name);
+    }
+
+    /// Returns whether the device is unplugged.
     pub(crate) fn is_gone(&self) -> bool {
         self.gone.load(Relaxed)
     }
 
-    /// Name of the node.
-    pub(crate) fn name(&self) -> &CStr {
-        &self.name
-    }
-
-    /// The generation of the current message.
+    /// Returns the generation of the current message.
     pub(crate) fn generation(&self) -> u64 {
         self.generation.load(Relaxed)
     }
 
-    /// Length of the longest message accepted.
-    pub(crate) fn capacity(&self) -> usize {
-        self.capacity
-    }
-
-    /// Whether the device is a stream.
-    pub(crate) fn is_blocking(&self) -> bool {
-        self.blocking
-    }
-
-    /// What is notified after every publication and when the device is unplugged.
-    pub(crate) fn wait_queue(&self) -> &PollCondVarBox {
-        &self.wait
-    }
-
-    /// What is to go wrong.
-    pub(crate) fn faults(&self) -> &Faults {
-        &self.faults
-    }
-
-    /// Takes the time that a transfer is to take.
+    /// Sleeps for the configured latency.
     ///
-    /// Fails with [`EAGAIN`] rather than to sleep if `nowait`, with [`ENODEV`] if the device is
-    /// unplugged, and with [`ERESTARTSYS`].
-    pub(crate) fn delay(&self, nowait: bool) -> Result {
+    /// Fails with [`ENODEV`] if the device is unplugged, and with [`ERESTARTSYS`].
+    pub(crate) fn delay(&self) -> Result {
         let latency_us = self.faults.latency_us.load(Relaxed);
 
         if latency_us == 0 {
             return Ok(());
         }
-        if nowait {
-            return Err(EAGAIN);
-        }
 
-        // One more, as the first one is not a whole one.
-        let mut left = msecs_to_jiffies(latency_us.div_ceil(1000)) + 1;
-        let mut current = self.current.lock();
-        loop {
-            if self.is_gone() {
-                return Err(ENODEV);
-            }
-            match self.wait.wait_interruptible_timeout(&mut current, left) {
-                CondVarTimeoutResult::Timeout => return Ok(()),
-                CondVarTimeoutResult::Signal { .. } => return Err(ERESTARTSYS),
-                CondVarTimeoutResult::Woken { jiffies } => left = jiffies,
-            }
-        }
-    }
-
-    /// Waits until there is a reason to, or the device is unplugged.
-    ///
-    /// Fails with [`ERESTARTSYS`].
-    pub(crate) fn wait_until(&self, mut reason: impl FnMut() -> bool) -> Result {
+        let end = Instant::<Monotonic>::now() + Delta::from_micros(latency_us.into());
         let mut current = self.current.lock();
         let mut interrupted = false;
 
-        while !reason() && !self.is_gone() {
+        while !self.is_gone() {
+            if interrupted {
+                return Err(ERESTARTSYS);
+            }
+            match self.wait.wait_interruptible_until(&mut current, end) {
+                DeadlineResult::Reached => return Ok(()),
+                DeadlineResult::Signal => interrupted = true,
+                DeadlineResult::Woken => (),
+            }
+        }
+        Err(ENODEV)
+    }
+
+    /// Sleeps until `condition` holds after a publication, or the device is unplugged.
+    ///
+    /// Fails with [`ERESTARTSYS`].
+    pub(crate) fn wait_until(&self, mut condition: impl FnMut() -> bool) -> Result {
+        let mut current = self.current.lock();
+        let mut interrupted = false;
+
+        while !condition() && !self.is_gone() {
             if interrupted {
                 return Err(ERESTARTSYS);
             }
@@ -328,10 +291,35 @@ impl Device {
         Ok(())
     }
 
+    fn should_fail(&self, fault: Fault) -> bool {
+        let fails = self.faults.should_fail(fault);
+
+        if fails {
+            trace::rmisc_sim_fault(&self.name, fault.name());
+        }
+        fails
+    }
+
+    /// Fails with the configured errno if the operation is to fail.
+    pub(crate) fn fail(&self, fault: Fault) -> Result {
+        if self.should_fail(fault) {
+            return Err(self.faults.error());
+        }
+        Ok(())
+    }
+
+    /// Returns how much of a transfer of `count` bytes takes place: all, or half of it, rounded up.
+    pub(crate) fn short_io(&self, count: usize) -> usize {
+        if count > 1 && self.should_fail(Fault::ShortIo) {
+            return count - count / 2;
+        }
+        count
+    }
+
     /// Makes a message the current one.
     ///
-    /// Fails with [`ENODEV`] if the device is unplugged, and with [`ESTALE`] when the current
-    /// message does not have the `expected` generation.
+    /// Fails with [`ENODEV`] if the device is unplugged, and with [`ESTALE`] if the current message
+    /// has another generation than `expected`.
     pub(crate) fn publish(&self, mut message: UniqueArc<Message>, expected: Option<u64>) -> Result {
         let mut current = self.current.lock();
         let generation = current.generation();
@@ -345,7 +333,7 @@ impl Device {
 
         message.set_generation(generation + 1);
         self.generation.store(generation + 1, Relaxed);
-        trace::publish(self, &message);
+        trace::rmisc_sim_publish(&self.name, generation + 1, message.len());
         let old = core::mem::replace(&mut *current, message.into());
         drop(current);
 
@@ -354,94 +342,15 @@ impl Device {
         Ok(())
     }
 
+    /// Returns the current message.
+    pub(crate) fn message(&self) -> Arc<Message> {
+        self.current.lock().clone()
+    }
+
     /// Returns the generation and the length of the current message.
     pub(crate) fn current(&self) -> (u64, usize) {
         let current = self.current.lock();
 
         (current.generation(), current.len())
-    }
-
-    /// Returns the current message.
-    pub(crate) fn message(&self) -> Arc<Message> {
-        self.current.lock().clone()
-    }
-}
-
-/// An instance that is plugged in, with a node of its own.
-pub(crate) struct Instance {
-    node: Option<Pin<KBox<MiscDeviceRegistration<SimFile>>>>,
-    timer: Option<ArcHrTimerHandle<Device>>,
-    dev: Arc<Device>,
-}
-
-impl Instance {
-    /// Makes an instance and its node, which `parent` is the parent of.
-    ///
-    /// Fails with [`EINVAL`], [`ENAMETOOLONG`], [`EMSGSIZE`] (the message does not fit), [`EEXIST`]
-    /// (the name is taken), [`EBUSY`] (no minor is left), or [`ENOMEM`].
-    pub(crate) fn create(
-        config: &Config<'_>,
-        faults: Arc<Faults>,
-        parent: Option<&device::Device>,
-    ) -> Result<Self> {
-        config.check()?;
-
-        let dev = Device::new(config, faults)?;
-        let node = Self::register(&dev, config.mode, parent)?;
-        let timer = (config.period_us != 0).then(|| dev.clone().start(dev.period));
-
-        Ok(Self {
-            node: Some(node),
-            timer,
-            dev,
-        })
-    }
-
-    fn register(
-        dev: &Arc<Device>,
-        mode: u32,
-        parent: Option<&device::Device>,
-    ) -> Result<Pin<KBox<MiscDeviceRegistration<SimFile>>>> {
-        let options = MiscDeviceOptions {
-            mode: mode as u16,
-            parent,
-            ..MiscDeviceOptions::new(&dev.name)
-        };
-        let mut names = NAMES.as_ref().ok_or(ENODEV)?.lock();
-
-        if names.iter().any(|name| **name == *dev.name) {
-            return Err(EEXIST);
-        }
-        names.push(CString::try_from(&*dev.name)?, GFP_KERNEL)?;
-
-        let node = KBox::pin_init(
-            MiscDeviceRegistration::register(options, dev.clone()),
-            GFP_KERNEL,
-        );
-        if node.is_err() {
-            remove_name(&mut names, &dev.name);
-        }
-        node
-    }
-}
-
-/// Unplugs the instance, also from under its users.
-///
-/// Waits for no user: those who sleep are woken and get [`ENODEV`], and whoever has the device open
-/// keeps its memory.
-impl Drop for Instance {
-    fn drop(&mut self) {
-        drop(self.node.take());
-        if let Some(names) = NAMES.as_ref() {
-            remove_name(&mut names.lock(), &self.dev.name);
-        }
-
-        let current = self.dev.current.lock();
-        self.dev.gone.store(true, Relaxed);
-        drop(current);
-
-        drop(self.timer.take());
-        self.dev.wait.notify_all();
-        trace::unplug(&self.dev);
     }
 }

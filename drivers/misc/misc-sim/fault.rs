@@ -1,14 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Faults of the simulated misc device: what is to go wrong, and when.
+//! Faults of the simulated misc device: which there are, and when they happen.
 
 #[cfg(CONFIG_MISC_SIM_FAULT_INJECTION)]
 use kernel::fault_injection::FaultConfig;
 use kernel::{
-    configfs::{
-        DefaultGroup,
-        Group, //
-    },
+    configfs::DefaultGroup,
     prelude::*,
     sync::{
         atomic::{
@@ -19,105 +16,112 @@ use kernel::{
     }, //
 };
 
-#[cfg(CONFIG_MISC_SIM_FAULT_INJECTION)]
-struct Fault(Arc<FaultConfig>);
+/// Faults to inject.
+#[derive(Clone, Copy)]
+pub(crate) enum Fault {
+    /// `open()` fails.
+    FailOpen,
+    /// A read fails.
+    FailRead,
+    /// A write fails.
+    FailWrite,
+    /// An ioctl fails.
+    FailIoctl,
+    /// A transfer is cut short.
+    ShortIo,
+}
 
-#[cfg(CONFIG_MISC_SIM_FAULT_INJECTION)]
+/// Names of the faults, in the order of [`Fault`].
+const NAMES: [&CStr; 5] = [
+    c"fail_open",
+    c"fail_read",
+    c"fail_write",
+    c"fail_ioctl",
+    c"short_io",
+];
+
 impl Fault {
-    fn new(name: &CStr, groups: &mut KVec<DefaultGroup>) -> Result<Self> {
-        let (config, group) = FaultConfig::new(name)?;
-
-        groups.push(group, GFP_KERNEL)?;
-        Ok(Self(config))
-    }
-
-    fn should_fail(&self) -> bool {
-        self.0.should_fail(1)
+    /// Returns the name of the fault group.
+    pub(crate) fn name(self) -> &'static CStr {
+        NAMES[self as usize]
     }
 }
 
-#[cfg(not(CONFIG_MISC_SIM_FAULT_INJECTION))]
-struct Fault;
-
-#[cfg(not(CONFIG_MISC_SIM_FAULT_INJECTION))]
-impl Fault {
-    fn new(_name: &CStr, _groups: &mut KVec<DefaultGroup>) -> Result<Self> {
-        Ok(Self)
-    }
-
-    fn should_fail(&self) -> bool {
-        false
-    }
-}
-
-/// What is to go wrong with a device.
+/// Faults of a device and their settings.
 ///
-/// Shared by an instance and its directory in configfs, and may be changed at any time.
+/// A device and its directory in configfs share these, and they may change at any time.
 pub(crate) struct Faults {
-    fail_open: Fault,
-    fail_read: Fault,
-    fail_write: Fault,
-    short_io: Fault,
-
-    /// How long each transfer takes longer.
+    /// Delay of each transfer in microseconds.
     pub(crate) latency_us: Atomic<u32>,
 
-    /// The errno, positive, of an operation that is to fail.
+    /// The errno, positive, of an operation that fails.
     pub(crate) error: Atomic<u32>,
+
+    /// When each [`Fault`] happens; empty for a device without a directory in configfs.
+    #[cfg(CONFIG_MISC_SIM_FAULT_INJECTION)]
+    configs: KVec<Arc<FaultConfig>>,
 }
 
 impl Faults {
-    /// Makes the faults of a device: none so far.
+    /// Creates the faults of a device that has no fault groups: none ever happens.
     ///
-    /// Also returns the fault groups.
-    pub(crate) fn new() -> Result<(Arc<Self>, KVec<DefaultGroup>)> {
+    /// Fails with [`ENOMEM`].
+    pub(crate) fn new() -> Result<Arc<Self>> {
+        Self::create(
+            #[cfg(CONFIG_MISC_SIM_FAULT_INJECTION)]
+            KVec::new(),
+        )
+    }
+
+    /// Creates the faults of a device, none of which happens, and the fault groups.
+    ///
+    /// Fails with [`ENOMEM`].
+    #[cfg(CONFIG_MISC_SIM_FAULT_INJECTION)]
+    pub(crate) fn new_with_groups() -> Result<(Arc<Self>, KVec<DefaultGroup>)> {
+        let mut configs = KVec::new();
         let mut groups = KVec::new();
+
+        for name in NAMES {
+            let (config, group) = FaultConfig::new(name)?;
+
+            configs.push(config, GFP_KERNEL)?;
+            groups.push(group, GFP_KERNEL)?;
+        }
+        Ok((Self::create(configs)?, groups))
+    }
+
+    #[cfg(not(CONFIG_MISC_SIM_FAULT_INJECTION))]
+    pub(crate) fn new_with_groups() -> Result<(Arc<Self>, KVec<DefaultGroup>)> {
+        Ok((Self::new()?, KVec::new()))
+    }
+
+    fn create(
+        #[cfg(CONFIG_MISC_SIM_FAULT_INJECTION)] configs: KVec<Arc<FaultConfig>>,
+    ) -> Result<Arc<Self>> {
         let faults = Self {
-            fail_open: Fault::new(c"fail_open", &mut groups)?,
-            fail_read: Fault::new(c"fail_read", &mut groups)?,
-            fail_write: Fault::new(c"fail_write", &mut groups)?,
-            short_io: Fault::new(c"short_io", &mut groups)?,
             latency_us: Atomic::new(0),
             error: Atomic::new(EIO.to_errno().unsigned_abs()),
+            #[cfg(CONFIG_MISC_SIM_FAULT_INJECTION)]
+            configs,
         };
-
-        Ok((Arc::new(faults, GFP_KERNEL)?, groups))
+        Ok(Arc::new(faults, GFP_KERNEL)?)
     }
 
-    fn fail(&self, fault: &Fault) -> Result {
-        if fault.should_fail() {
-            return Err(Error::from_errno(-(self.error.load(Relaxed) as i32)));
-        }
-        Ok(())
+    /// Returns whether a fault happens now.
+    #[cfg(CONFIG_MISC_SIM_FAULT_INJECTION)]
+    pub(crate) fn should_fail(&self, fault: Fault) -> bool {
+        self.configs
+            .get(fault as usize)
+            .is_some_and(|config| config.should_fail(1))
     }
 
-    /// Whether an open is to fail.
-    pub(crate) fn fail_open(&self) -> Result {
-        self.fail(&self.fail_open)
+    #[cfg(not(CONFIG_MISC_SIM_FAULT_INJECTION))]
+    pub(crate) fn should_fail(&self, _fault: Fault) -> bool {
+        false
     }
 
-    /// Whether a read is to fail.
-    pub(crate) fn fail_read(&self) -> Result {
-        self.fail(&self.fail_read)
-    }
-
-    /// Whether a write is to fail.
-    pub(crate) fn fail_write(&self) -> Result {
-        self.fail(&self.fail_write)
-    }
-
-    /// How much of a transfer of `count` bytes is to take place: all, or half of it, rounded up.
-    pub(crate) fn short_io(&self, count: usize) -> usize {
-        if count > 1 && self.short_io.should_fail() {
-            return count - count / 2;
-        }
-        count
-    }
-}
-
-/// Shows the fault groups in configfs, in the directory of the instance.
-pub(crate) fn add_groups<Data>(groups: KVec<DefaultGroup>, mut parent: Pin<&mut Group<Data>>) {
-    for group in groups {
-        parent.as_mut().add_default_group(group);
+    /// Returns the error of an operation that fails.
+    pub(crate) fn error(&self) -> Error {
+        Error::from_errno(-(self.error.load(Relaxed) as i32))
     }
 }

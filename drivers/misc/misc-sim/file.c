@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * File operations of the simulated misc device
+ * Files of the simulated misc device: what all share, and message devices
  */
 
 #include <linux/fs.h>
+#include <linux/math.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/poll.h>
@@ -17,18 +18,23 @@
 #include "misc-sim.h"
 #include "trace.h"
 
-/*
- * Runs under the mutex of the misc core, as misc_deregister() does, so the device
- * is still registered, and nothing here may sleep for long.
+/**
+ * misc_sim_file_open - open a device
+ * @inode: the node
+ * @file: the open file
+ *
+ * Context: Process context, under the mutex of the misc core. misc_deregister()
+ * takes it too, so the device is still registered.
+ * Return: 0, -ENOMEM, or the errno of an injected fault.
  */
-static int misc_sim_open(struct inode *inode, struct file *file)
+int misc_sim_file_open(struct inode *inode, struct file *file)
 {
 	struct misc_sim_device *dev = container_of(file->private_data,
 						   struct misc_sim_device, misc);
 	struct misc_sim_file *f;
 	int ret;
 
-	ret = misc_sim_fail_open(dev->faults);
+	ret = misc_sim_device_fail(dev, MISC_SIM_FAIL_OPEN);
 	if (ret)
 		return ret;
 
@@ -40,117 +46,143 @@ static int misc_sim_open(struct inode *inode, struct file *file)
 	mutex_init(&f->lock);
 	file->private_data = f;
 	file->f_mode |= FMODE_NOWAIT;
-	return dev->blocking ? stream_open(inode, file) : 0;
+	return 0;
 }
 
-static int misc_sim_release(struct inode *inode, struct file *file)
+int misc_sim_file_release(struct inode *inode, struct file *file)
 {
 	struct misc_sim_file *f = file->private_data;
 
-	misc_sim_message_put(f->message);
+	if (f->message)
+		misc_sim_message_put(f->message);
 	misc_sim_device_put(f->dev);
 	mutex_destroy(&f->lock);
 	kfree(f);
 	return 0;
 }
 
-/* Whether there is something that this file has not read to its end. */
-static bool misc_sim_unseen(struct misc_sim_file *f)
+/* Whether there is a message that this file has not read to its end. */
+bool misc_sim_file_unseen(struct misc_sim_file *f)
 {
 	return atomic64_read(&f->dev->generation) != atomic64_read(&f->seen);
 }
 
-/*
- * Pin what the read at *@pos is to return.
- * Return: 0, -ENODEV, or -EAGAIN when a stream has to wait for the next message.
+/**
+ * misc_sim_file_delay - sleep for the latency of the device, if the call may sleep
+ * @iocb: the read or write
+ *
+ * A call that may not sleep is not delayed: poll() could not tell when the delay
+ * is over.
+ *
+ * Context: Process context, may sleep.
+ * Return: 0, -ENODEV, or -ERESTARTSYS.
  */
-static int misc_sim_pin(struct misc_sim_file *f, loff_t *pos)
+int misc_sim_file_delay(struct kiocb *iocb)
 {
-	lockdep_assert_held(&f->lock);
+	struct misc_sim_file *f = iocb->ki_filp->private_data;
 
-	if (misc_sim_device_gone(f->dev))
-		return -ENODEV;
-
-	if (!f->dev->blocking) {
-		if (!*pos || !f->message)
-			misc_sim_device_pin(f->dev, &f->message);
-		return 0;
-	}
-
-	if (!f->message || atomic64_read(&f->seen) == f->message->generation) {
-		if (!misc_sim_unseen(f))
-			return -EAGAIN;
-		misc_sim_device_pin(f->dev, &f->message);
-		f->pos = 0;
-	}
-	*pos = f->pos;
-	return 0;
+	return misc_sim_file_nonblock(iocb) ? 0 : misc_sim_device_delay(f->dev);
 }
 
-static ssize_t misc_sim_read(struct misc_sim_file *f, loff_t pos,
-			     struct iov_iter *to)
+/**
+ * misc_sim_file_lock - lock a file for reading
+ * @f: the file
+ * @nowait: fail rather than sleep
+ *
+ * The holder of the lock copies to user space, which may fault and take as long
+ * as user space likes, so waiting for it is interruptible.
+ *
+ * Context: Process context, may sleep.
+ * Return: 0, -EAGAIN, -ENODEV if the device is unplugged, or -ERESTARTSYS.
+ */
+int misc_sim_file_lock(struct misc_sim_file *f, bool nowait)
 {
-	size_t left = f->message->length - min_t(u64, pos, f->message->length);
-	struct misc_sim_faults *faults = f->dev->faults;
+	if (nowait) {
+		if (mutex_trylock(&f->lock))
+			return 0;
+		/* Fully ordered, so the holder sees this, or we see the lock free. */
+		atomic_xchg(&f->contended, 1);
+		return mutex_trylock(&f->lock) ? 0 : -EAGAIN;
+	}
+
+	if (!mutex_lock_interruptible(&f->lock))
+		return 0;
+	return misc_sim_device_gone(f->dev) ? -ENODEV : -ERESTARTSYS;
+}
+
+/**
+ * misc_sim_file_unlock - unlock a file
+ * @f: the file
+ *
+ * Wakes the pollers if somebody got -EAGAIN instead of the lock.
+ *
+ * Context: Process context.
+ */
+void misc_sim_file_unlock(struct misc_sim_file *f)
+{
+	mutex_unlock(&f->lock);
+	if (atomic_xchg(&f->contended, 0))
+		wake_up_all(&f->dev->wait);
+}
+
+/**
+ * misc_sim_file_pin - pin the current message
+ * @f: the file
+ *
+ * If the current message is pinned already, this writes to nothing that other
+ * files read.
+ *
+ * Context: Process context, with &misc_sim_file.lock held.
+ */
+void misc_sim_file_pin(struct misc_sim_file *f)
+{
+	struct misc_sim_message *old = f->message;
+
+	lockdep_assert_held(&f->lock);
+
+	if (old && old->generation == atomic64_read(&f->dev->generation))
+		return;
+
+	f->message = misc_sim_device_message(f->dev);
+	if (old)
+		misc_sim_message_put(old);
+}
+
+/**
+ * misc_sim_file_read - read from the pinned message
+ * @f: the file
+ * @pos: where to begin
+ * @to: destination
+ *
+ * Context: Process context, with &misc_sim_file.lock held.
+ * Return: number of bytes read, 0 at the end of the message, -EFAULT, or the
+ * errno of an injected fault.
+ */
+ssize_t misc_sim_file_read(struct misc_sim_file *f, loff_t pos,
+			   struct iov_iter *to)
+{
+	struct misc_sim_message *msg = f->message;
+	size_t left = msg->length - min_t(u64, pos, msg->length);
 	ssize_t ret;
 
 	lockdep_assert_held(&f->lock);
 
-	ret = misc_sim_fail_read(faults);
+	ret = misc_sim_device_fail(f->dev, MISC_SIM_FAIL_READ);
 	if (ret)
 		return ret;
 
-	iov_iter_truncate(to, misc_sim_short_io(faults, min(left, iov_iter_count(to))));
-	ret = misc_sim_message_read(f->message, pos, to);
-	if (ret > 0)
-		f->pos = pos + ret;
-	if (ret >= 0 && pos + ret >= f->message->length)
-		atomic64_set(&f->seen, f->message->generation);
+	iov_iter_truncate(to, misc_sim_device_short_io(f->dev, min(left, iov_iter_count(to))));
+	ret = misc_sim_message_read(msg, pos, to);
+	if (ret >= 0 && pos + ret >= msg->length)
+		atomic64_set(&f->seen, msg->generation);
 
-	trace_misc_sim_read(f->dev, f->message, pos, ret);
+	trace_misc_sim_read(f->dev->name, msg->generation, pos, ret);
 	return ret;
-}
-
-/*
- * Lock the file, with a message pinned for the read at *@pos. A fault in the copy
- * may take as long as user space likes, so whoever waits for the lock meanwhile
- * must remain killable.
- */
-static int misc_sim_lock_pinned(struct kiocb *iocb, loff_t *pos)
-{
-	struct misc_sim_file *f = iocb->ki_filp->private_data;
-	bool nowait = iocb->ki_flags & IOCB_NOWAIT;
-	int ret;
-
-	for (;;) {
-		if (nowait) {
-			if (!mutex_trylock(&f->lock))
-				return -EAGAIN;
-		} else if (mutex_lock_interruptible(&f->lock)) {
-			return -ERESTARTSYS;
-		}
-
-		ret = misc_sim_pin(f, pos);
-		if (!ret)
-			return 0;
-		mutex_unlock(&f->lock);
-
-		if (ret != -EAGAIN || nowait ||
-		    iocb->ki_filp->f_flags & O_NONBLOCK)
-			return ret;
-
-		ret = wait_event_interruptible(f->dev->wait,
-					       misc_sim_unseen(f) ||
-					       misc_sim_device_gone(f->dev));
-		if (ret)
-			return ret;
-	}
 }
 
 static ssize_t misc_sim_read_iter(struct kiocb *iocb, struct iov_iter *to)
 {
 	struct misc_sim_file *f = iocb->ki_filp->private_data;
-	loff_t pos = iocb->ki_pos;
 	ssize_t ret;
 
 	if (misc_sim_device_gone(f->dev))
@@ -158,55 +190,74 @@ static ssize_t misc_sim_read_iter(struct kiocb *iocb, struct iov_iter *to)
 	if (!iov_iter_count(to))
 		return 0;
 
-	ret = misc_sim_device_delay(f->dev, iocb->ki_flags & IOCB_NOWAIT);
+	ret = misc_sim_file_delay(iocb);
 	if (ret)
 		return ret;
 
-	ret = misc_sim_lock_pinned(iocb, &pos);
+	ret = misc_sim_file_lock(f, iocb->ki_flags & IOCB_NOWAIT);
 	if (ret)
 		return ret;
-	ret = misc_sim_read(f, pos, to);
-	mutex_unlock(&f->lock);
 
-	if (ret > 0 && !f->dev->blocking)
+	if (misc_sim_device_gone(f->dev)) {
+		ret = -ENODEV;
+	} else {
+		if (!iocb->ki_pos || !f->message)
+			misc_sim_file_pin(f);
+		ret = misc_sim_file_read(f, iocb->ki_pos, to);
+	}
+	misc_sim_file_unlock(f);
+
+	if (ret > 0)
 		iocb->ki_pos += ret;
 	return ret;
 }
 
-static ssize_t misc_sim_write_iter(struct kiocb *iocb, struct iov_iter *from)
+/**
+ * misc_sim_file_write_iter - publish a message
+ * @iocb: the write
+ * @from: all bytes of the message
+ *
+ * Context: Process context, may sleep.
+ * Return: number of bytes written, or a negative errno.
+ */
+ssize_t misc_sim_file_write_iter(struct kiocb *iocb, struct iov_iter *from)
 {
 	struct misc_sim_file *f = iocb->ki_filp->private_data;
 	bool nowait = iocb->ki_flags & IOCB_NOWAIT;
+	struct misc_sim_device *dev = f->dev;
 	size_t length = iov_iter_count(from);
 	struct misc_sim_message *msg;
 	int ret;
 
-	if (misc_sim_device_gone(f->dev))
+	if (misc_sim_device_gone(dev))
 		return -ENODEV;
 	if (!length)
 		return 0;
-	if (length > f->dev->capacity)
+	if (length > dev->capacity)
 		return -EMSGSIZE;
 
-	ret = misc_sim_device_delay(f->dev, nowait);
+	ret = misc_sim_file_delay(iocb);
 	if (ret)
 		return ret;
 
-	ret = misc_sim_fail_write(f->dev->faults);
+	ret = misc_sim_device_fail(dev, MISC_SIM_FAIL_WRITE);
 	if (ret)
 		return ret;
 
-	length = misc_sim_short_io(f->dev->faults, length);
+	length = misc_sim_device_short_io(dev, length);
 	iov_iter_truncate(from, length);
 
 	msg = misc_sim_message_from_iter(from, nowait ? GFP_NOWAIT | __GFP_ACCOUNT :
 							GFP_KERNEL_ACCOUNT);
-	if (msg == ERR_PTR(-ENOMEM) && nowait)
+	if (msg == ERR_PTR(-ENOMEM) && nowait) {
+		/* The device is writable all the time: -EAGAIN means try again. */
+		wake_up_all(&dev->wait);
 		return -EAGAIN;
+	}
 	if (IS_ERR(msg))
 		return PTR_ERR(msg);
 
-	ret = misc_sim_device_publish(f->dev, msg, NULL);
+	ret = misc_sim_device_publish(dev, msg, NULL);
 	if (ret)
 		return ret;
 
@@ -214,26 +265,38 @@ static ssize_t misc_sim_write_iter(struct kiocb *iocb, struct iov_iter *from)
 	return length;
 }
 
+/* A read never waits, so a new message is an exceptional condition, as in sysfs. */
 static __poll_t misc_sim_poll(struct file *file, struct poll_table_struct *wait)
 {
 	struct misc_sim_file *f = file->private_data;
-	__poll_t mask = EPOLLOUT | EPOLLWRNORM;
+	__poll_t mask = EPOLLIN | EPOLLRDNORM | EPOLLOUT | EPOLLWRNORM;
 
 	poll_wait(file, &f->dev->wait, wait);
 
-	if (misc_sim_unseen(f))
-		mask |= EPOLLIN | EPOLLRDNORM;
 	if (misc_sim_device_gone(f->dev))
-		mask |= EPOLLERR | EPOLLHUP;
+		return EPOLLERR | EPOLLHUP | EPOLLPRI;
+	if (misc_sim_file_unseen(f))
+		mask |= EPOLLPRI;
 	return mask;
 }
 
-static long misc_sim_ioctl_info(struct file *file,
-				struct misc_sim_info __user *arg)
+/**
+ * misc_sim_file_info - handle MISC_SIM_IOC_INFO
+ * @f: the file
+ * @arg: where to store struct misc_sim_info
+ *
+ * Context: Process context, may fault.
+ * Return: 0, -EFAULT, or the errno of an injected fault.
+ */
+long misc_sim_file_info(struct misc_sim_file *f, void __user *arg)
 {
-	struct misc_sim_file *f = file->private_data;
 	struct misc_sim_info info = {};
 	size_t length;
+	int ret;
+
+	ret = misc_sim_device_fail(f->dev, MISC_SIM_FAIL_IOCTL);
+	if (ret)
+		return ret;
 
 	info.generation = misc_sim_device_current(f->dev, &length);
 	info.seen = atomic64_read(&f->seen);
@@ -243,14 +306,17 @@ static long misc_sim_ioctl_info(struct file *file,
 	return copy_to_user(arg, &info, sizeof(info)) ? -EFAULT : 0;
 }
 
-static long misc_sim_ioctl_replace(struct file *file,
-				   const struct misc_sim_replace __user *arg)
+static long misc_sim_replace(struct file *file, void __user *arg)
 {
 	struct misc_sim_file *f = file->private_data;
 	struct misc_sim_replace replace;
 	struct misc_sim_message *msg;
 	struct iov_iter from;
 	int ret;
+
+	ret = misc_sim_device_fail(f->dev, MISC_SIM_FAIL_IOCTL);
+	if (ret)
+		return ret;
 
 	if (!(file->f_mode & FMODE_WRITE))
 		return -EBADF;
@@ -261,10 +327,15 @@ static long misc_sim_ioctl_replace(struct file *file,
 	if (replace.length > f->dev->capacity)
 		return -EMSGSIZE;
 
-	/* Spare a caller who is late already the copy. */
+	/* Do not copy for a caller that is too late already. */
 	if (replace.generation != atomic64_read(&f->dev->generation))
 		return -ESTALE;
 
+	if (!replace.length)
+		replace.data = 0;
+	/* A 32-bit kernel would drop the upper half of the address. */
+	if (replace.data != (uintptr_t)replace.data)
+		return -EFAULT;
 	ret = import_ubuf(ITER_SOURCE, u64_to_user_ptr(replace.data),
 			  replace.length, &from);
 	if (ret)
@@ -288,29 +359,22 @@ static long misc_sim_ioctl(struct file *file, unsigned int cmd,
 
 	switch (cmd) {
 	case MISC_SIM_IOC_INFO:
-		return misc_sim_ioctl_info(file, argp);
+		return misc_sim_file_info(f, argp);
 	case MISC_SIM_IOC_REPLACE:
-		return misc_sim_ioctl_replace(file, argp);
+		return misc_sim_replace(file, argp);
 	default:
 		return -ENOTTY;
 	}
 }
 
-/* A mapping holds a reference to the message it shows. */
+/* A mapping holds a reference to the message that was current at mmap(). */
 static int misc_sim_vm_mapped(unsigned long start, unsigned long end,
 			      pgoff_t pgoff, const struct file *file,
 			      void **vm_private_data)
 {
 	struct misc_sim_file *f = file->private_data;
-	struct misc_sim_message *msg __free(misc_sim_message_put) =
-		misc_sim_device_get_pinned(f->dev, &f->message);
 
-	if (misc_sim_device_gone(f->dev))
-		return -ENODEV;
-	if (pgoff + PHYS_PFN(end - start) > misc_sim_message_pages(msg))
-		return -EINVAL;
-
-	*vm_private_data = no_free_ptr(msg);
+	*vm_private_data = misc_sim_device_message(f->dev);
 	return 0;
 }
 
@@ -319,16 +383,12 @@ static void misc_sim_vm_open(struct vm_area_struct *vma)
 	misc_sim_message_get(vma->vm_private_data);
 }
 
-/* After a mapped() that failed there is no message. */
 static void misc_sim_vm_close(struct vm_area_struct *vma)
 {
 	misc_sim_message_put(vma->vm_private_data);
 }
 
-/*
- * A message never changes, so a page that is copied when it is first touched is
- * the page as of mmap().
- */
+/* A message never changes, so a page may be copied when it is first touched. */
 static vm_fault_t misc_sim_vm_fault(struct vm_fault *vmf)
 {
 	vmf->page = misc_sim_message_page(vmf->vma->vm_private_data, vmf->pgoff);
@@ -345,16 +405,23 @@ static const struct vm_operations_struct misc_sim_vm_ops = {
 /* VM_DONTEXPAND: each mapping has its own message, so none may be merged. */
 static int misc_sim_mmap_prepare(struct vm_area_desc *desc)
 {
-	if (vma_desc_test(desc, VMA_WRITE_BIT))
-		return -EPERM;
+	struct misc_sim_file *f = desc->file->private_data;
+	pgoff_t pages = DIV_ROUND_UP(f->dev->capacity, PAGE_SIZE);
 
-	vma_desc_clear_flags(desc, VMA_MAYWRITE_BIT);
+	if (misc_sim_device_gone(f->dev))
+		return -ENODEV;
+	if (vma_desc_test_any(desc, VMA_WRITE_BIT, VMA_EXEC_BIT))
+		return -EPERM;
+	if (desc->pgoff >= pages || vma_desc_pages(desc) > pages - desc->pgoff)
+		return -EINVAL;
+
+	vma_desc_clear_flags(desc, VMA_MAYWRITE_BIT, VMA_MAYEXEC_BIT);
 	vma_desc_set_flags(desc, VMA_DONTEXPAND_BIT);
 	desc->vm_ops = &misc_sim_vm_ops;
 	return 0;
 }
 
-static void misc_sim_show_fdinfo(struct seq_file *m, struct file *file)
+void misc_sim_file_show_fdinfo(struct seq_file *m, struct file *file)
 {
 	struct misc_sim_file *f = file->private_data;
 
@@ -362,27 +429,18 @@ static void misc_sim_show_fdinfo(struct seq_file *m, struct file *file)
 	seq_printf(m, "seen:\t%lld\n", atomic64_read(&f->seen));
 }
 
-/*
- * A position only means something within the pinned message, so there is no
- * seeking; but sendfile() wants a file that could.
- */
-static loff_t misc_sim_llseek(struct file *file, loff_t offset, int whence)
-{
-	return -ESPIPE;
-}
-
-const struct file_operations misc_sim_fops = {
+const struct file_operations misc_sim_message_fops = {
 	.owner		= THIS_MODULE,
-	.open		= misc_sim_open,
-	.release	= misc_sim_release,
-	.llseek		= misc_sim_llseek,
+	.open		= misc_sim_file_open,
+	.release	= misc_sim_file_release,
+	.llseek		= no_seek_end_llseek,
 	.read_iter	= misc_sim_read_iter,
-	.write_iter	= misc_sim_write_iter,
+	.write_iter	= misc_sim_file_write_iter,
 	.poll		= misc_sim_poll,
 	.unlocked_ioctl	= misc_sim_ioctl,
 	.compat_ioctl	= compat_ptr_ioctl,
 	.mmap_prepare	= misc_sim_mmap_prepare,
-	.show_fdinfo	= misc_sim_show_fdinfo,
+	.show_fdinfo	= misc_sim_file_show_fdinfo,
 	.splice_read	= copy_splice_read,
 	.splice_write	= iter_file_splice_write,
 };

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! File operations of the simulated misc device.
+//! Files of the simulated misc device: what all share, and message devices.
 
 use crate::{
     device::Device,
+    fault::Fault,
     message::Message,
-    sysfs,
     trace, //
 };
-use core::mem;
+use core::mem::offset_of;
 use kernel::{
     alloc::flags::__GFP_ACCOUNT,
     fs::{
@@ -25,185 +25,325 @@ use kernel::{
         IovIterSource, //
     },
     miscdevice::{
-        Attribute,
         MiscDevice,
         MiscDeviceRegistration, //
     },
     mm::virt::VmaNew,
     new_mutex,
-    new_spinlock,
     page::PAGE_SIZE,
     prelude::*,
     seq_file::SeqFile,
     seq_print,
     sync::{
         atomic::{
-            ordering::Relaxed,
+            ordering::{
+                Full,
+                Relaxed, //
+            },
             Atomic, //
         },
         lock::mutex::MutexGuard,
         poll::{
-            events,
+            PollEvent,
+            PollEvents,
             PollTable, //
         },
         Arc,
-        Mutex,
-        SpinLock, //
+        Mutex, //
     },
+    types::ForeignOwnable,
     uaccess::{
         UserPtr,
         UserSlice, //
     },
     uapi, //
 };
+use zerocopy::FromZeros;
+use zerocopy_derive::Immutable;
 
-const IOC_INFO: u32 = _IOR::<uapi::misc_sim_info>(uapi::MISC_SIM_IOC_MAGIC, 0);
-const IOC_REPLACE: u32 = _IOW::<uapi::misc_sim_replace>(uapi::MISC_SIM_IOC_MAGIC, 1);
+pub(crate) const IOC_INFO: u32 = _IOR::<Info>(uapi::MISC_SIM_IOC_MAGIC, 0);
+const IOC_REPLACE: u32 = _IOW::<Replace>(uapi::MISC_SIM_IOC_MAGIC, 1);
 
-/// One open of a device.
+/// `struct misc_sim_info`, which can be written to user space.
+#[repr(C)]
+#[derive(IntoBytes, Immutable)]
+pub(crate) struct Info {
+    generation: u64,
+    seen: u64,
+    length: u32,
+    capacity: u32,
+    flags: u32,
+    reserved: u32,
+}
+
+/// `struct misc_sim_replace`, which can be read from user space.
+#[repr(C)]
+#[derive(FromBytes, IntoBytes)]
+struct Replace {
+    generation: u64,
+    data: u64,
+    length: u32,
+    reserved: u32,
+}
+
+macro_rules! assert_layout {
+    ($ours:ty, $theirs:ty, $($field:ident),*) => {
+        const _: () = {
+            assert!(size_of::<$ours>() == size_of::<$theirs>());
+            $( assert!(offset_of!($ours, $field) == offset_of!($theirs, $field)); )*
+        };
+    };
+}
+
+assert_layout! { Info, uapi::misc_sim_info, generation, seen, length, capacity, flags, reserved }
+assert_layout! { Replace, uapi::misc_sim_replace, generation, data, length, reserved }
+
+/// One open of a device, of any kind.
 #[pin_data]
 pub(crate) struct SimFile {
     /// The device.
-    dev: Arc<Device>,
+    pub(crate) dev: Arc<Device>,
 
-    /// Serialises the reads through this file, while they copy to user space too.
+    /// Serialises the reads through this file, also while they copy to user space.
     #[pin]
     reader: Mutex<Reader>,
 
-    /// The pinned message once more, for `mmap`, which cannot wait for `reader`, as that is locked
-    /// across page faults. Written with `reader` locked.
-    #[pin]
-    pinned: SpinLock<Option<Arc<Message>>>,
+    /// Set when a trylock of `reader` failed.
+    contended: Atomic<bool>,
 
-    /// The generation last read to its end, 0 for none. Written with `reader` locked.
+    /// Generation last read to its end, 0 for none. Written with `reader` locked.
     seen: Atomic<u64>,
 }
 
-struct Reader {
+/// What the reads through a file share.
+pub(crate) struct Reader {
     /// The pinned message, none before the first read.
-    message: Option<Arc<Message>>,
+    pub(crate) message: Option<Arc<Message>>,
 
-    /// Where the next read begins in `message` if the device is a stream.
-    pos: i64,
+    /// Position of a stream in `message`.
+    pub(crate) pos: i64,
 }
 
 impl SimFile {
-    /// Whether there is something that this file has not read to its end.
-    fn is_unseen(&self) -> bool {
-        self.dev.generation() != self.seen.load(Relaxed)
+    /// Opens a device.
+    ///
+    /// Runs under the mutex of the misc core. Deregistering takes it too, so the device is still
+    /// registered. Fails with the errno of an injected fault.
+    pub(crate) fn open(dev: &Arc<Device>) -> Result<impl PinInit<Self>> {
+        dev.fail(Fault::FailOpen)?;
+
+        let dev = dev.clone();
+        Ok(pin_init!(Self {
+            dev,
+            reader <- new_mutex!(Reader {
+                message: None,
+                pos: 0,
+            }),
+            contended: Atomic::new(false),
+            seen: Atomic::new(0),
+        }))
     }
 
-    /// Brings the pinned message up to date.
+    /// Returns the generation last read to its end, 0 for none.
+    pub(crate) fn seen(&self) -> u64 {
+        self.seen.load(Relaxed)
+    }
+
+    /// Returns whether there is a message that this file has not read to its end.
+    pub(crate) fn is_unseen(&self) -> bool {
+        self.dev.generation() != self.seen()
+    }
+
+    /// Sleeps for the latency of the device, if the call may sleep.
     ///
-    /// When there is nothing new, this writes to nothing that other files read.
-    fn update(&self, reader: &mut Reader) {
+    /// A call that may not sleep is not delayed: poll could not tell when the delay is over. Fails
+    /// with [`ENODEV`], and with [`ERESTARTSYS`].
+    pub(crate) fn delay<T: ForeignOwnable>(&self, kiocb: &Kiocb<'_, T>) -> Result {
+        if kiocb.nonblock() {
+            return Ok(());
+        }
+        self.dev.delay()
+    }
+
+    /// Locks the file for reading.
+    ///
+    /// The holder of the lock copies to user space, which may fault and take as long as user space
+    /// likes, so waiting for it is interruptible.
+    fn lock(&self, nowait: bool) -> Result<MutexGuard<'_, Reader>> {
+        if nowait {
+            if let Some(reader) = self.reader.try_lock() {
+                return Ok(reader);
+            }
+            // Fully ordered, so the holder sees this, or we see the lock free.
+            self.contended.xchg(true, Full);
+            return self.reader.try_lock().ok_or(EAGAIN);
+        }
+
+        self.reader.lock_interruptible().map_err(|_| {
+            if self.dev.is_gone() {
+                ENODEV
+            } else {
+                ERESTARTSYS
+            }
+        })
+    }
+
+    /// Calls `f` with the file locked for reading.
+    ///
+    /// Wakes the pollers afterwards if somebody got [`EAGAIN`] instead of the lock. Fails with that
+    /// rather than to sleep if `nowait`, with [`ENODEV`] if the device is unplugged, and with
+    /// [`ERESTARTSYS`].
+    pub(crate) fn with_reader<R>(
+        &self,
+        nowait: bool,
+        f: impl FnOnce(&mut Reader) -> Result<R>,
+    ) -> Result<R> {
+        let mut reader = self.lock(nowait)?;
+        let ret = if self.dev.is_gone() {
+            Err(ENODEV)
+        } else {
+            f(&mut reader)
+        };
+
+        drop(reader);
+        if self.contended.xchg(false, Full) {
+            self.dev.wait.notify_all();
+        }
+        ret
+    }
+
+    /// Pins the current message.
+    ///
+    /// If it is pinned already, this writes to nothing that other files read.
+    pub(crate) fn pin(&self, reader: &mut Reader) {
         if reader
             .message
             .as_ref()
             .is_none_or(|message| message.generation() != self.dev.generation())
         {
-            let message = Some(self.dev.message());
-            let old = mem::replace(&mut *self.pinned.lock(), message.clone());
-
-            reader.message = message;
-            drop(old);
+            reader.message = Some(self.dev.message());
         }
     }
 
-    /// Pins what the read at `*pos` is to return.
+    /// Reads from the pinned message, from `pos` on.
     ///
-    /// Fails with [`ENODEV`], or [`EAGAIN`] when a stream has to wait for the next message.
-    fn pin(&self, reader: &mut Reader, pos: &mut i64) -> Result {
+    /// Returns the number of bytes read, 0 at the end of the message. Fails with [`EFAULT`], and
+    /// with the errno of an injected fault.
+    pub(crate) fn read(
+        &self,
+        reader: &Reader,
+        pos: i64,
+        to: &mut IovIterDest<'_>,
+    ) -> Result<usize> {
+        let Some(message) = &reader.message else {
+            return Ok(0);
+        };
+        let left = (message.len() as u64).saturating_sub(pos as u64) as usize;
+
+        self.dev.fail(Fault::FailRead)?;
+
+        to.truncate(self.dev.short_io(left.min(to.len())));
+        let ret = message.read(pos, to);
+        if ret.is_ok_and(|count| count >= left) {
+            self.seen.store(message.generation(), Relaxed);
+        }
+
+        trace::rmisc_sim_read(
+            &self.dev.name,
+            message.generation(),
+            pos,
+            ret.map_or_else(|error| error.to_errno() as isize, |count| count as isize),
+        );
+        ret
+    }
+
+    /// Publishes a message.
+    ///
+    /// Returns the number of bytes written.
+    pub(crate) fn write_iter<T: ForeignOwnable>(
+        &self,
+        mut kiocb: Kiocb<'_, T>,
+        from: &mut IovIterSource<'_>,
+    ) -> Result<usize> {
+        let nowait = kiocb.nowait();
+        let mut length = from.len();
+
         if self.dev.is_gone() {
             return Err(ENODEV);
         }
-
-        if !self.dev.is_blocking() {
-            if *pos == 0 || reader.message.is_none() {
-                self.update(reader);
-            }
-            return Ok(());
+        if length == 0 {
+            return Ok(0);
+        }
+        if length > self.dev.capacity {
+            return Err(EMSGSIZE);
         }
 
-        if reader
-            .message
-            .as_ref()
-            .is_none_or(|message| message.generation() == self.seen.load(Relaxed))
-        {
-            if !self.is_unseen() {
+        self.delay(&kiocb)?;
+        self.dev.fail(Fault::FailWrite)?;
+
+        length = self.dev.short_io(length);
+        from.truncate(length);
+
+        let gfp = if nowait {
+            GFP_NOWAIT | __GFP_ACCOUNT
+        } else {
+            GFP_KERNEL_ACCOUNT
+        };
+        let message = match Message::from_iter(from, gfp) {
+            Err(ENOMEM) if nowait => {
+                // The device is writable all the time: `EAGAIN` means try again.
+                self.dev.wait.notify_all();
                 return Err(EAGAIN);
             }
-            self.update(reader);
-            reader.pos = 0;
-        }
-        *pos = reader.pos;
-        Ok(())
+            message => message?,
+        };
+        self.dev.publish(message, None)?;
+
+        *kiocb.ki_pos_mut() = 0;
+        Ok(length)
     }
 
-    fn read(&self, reader: &mut Reader, mut pos: i64, to: &mut IovIterDest<'_>) -> Result<usize> {
-        let message = reader.message.as_ref().ok_or(ENODEV)?;
-        let left = (message.len() as i64 - pos).max(0) as usize;
-        let faults = self.dev.faults();
-
-        faults.fail_read()?;
-
-        to.truncate(faults.short_io(left.min(to.len())));
-        let begin = pos;
-        let ret = message.read(&mut pos, to);
-
-        trace::read(&self.dev, message, begin, &ret);
-        let ret = ret?;
-        reader.pos = pos;
-        if pos >= message.len() as i64 {
-            self.seen.store(message.generation(), Relaxed);
-        }
-        Ok(ret)
-    }
-
-    /// Locks the file, with a message pinned for the read at `*pos`.
+    /// Handles `MISC_SIM_IOC_INFO`.
     ///
-    /// A fault in the copy may take as long as user space likes, so whoever waits for the lock
-    /// meanwhile must remain killable.
-    fn lock_pinned(
-        &self,
-        kiocb: &Kiocb<'_, <Self as MiscDevice>::Ptr>,
-        pos: &mut i64,
-    ) -> Result<MutexGuard<'_, Reader>> {
-        let nowait = kiocb.nowait();
+    /// Fails with [`EFAULT`], and with the errno of an injected fault.
+    pub(crate) fn info(&self, arg: UserPtr) -> Result<isize> {
+        self.dev.fail(Fault::FailIoctl)?;
 
-        loop {
-            let mut reader = if nowait {
-                self.reader.try_lock().ok_or(EAGAIN)?
-            } else {
-                self.reader.lock_interruptible().map_err(|_| ERESTARTSYS)?
-            };
-
-            match self.pin(&mut reader, pos) {
-                Err(EAGAIN) if !nowait && kiocb.ki_filp().flags() & flags::O_NONBLOCK == 0 => {
-                    drop(reader);
-                    self.dev.wait_until(|| self.is_unseen())?;
-                }
-                Err(e) => return Err(e),
-                Ok(()) => return Ok(reader),
-            }
-        }
-    }
-
-    fn ioctl_info(&self, arg: UserPtr) -> Result<isize> {
-        let mut writer = UserSlice::new(arg, size_of::<uapi::misc_sim_info>()).writer();
         let (generation, length) = self.dev.current();
+        let info = Info {
+            generation,
+            seen: self.seen(),
+            length: length as u32,
+            capacity: self.dev.capacity as u32,
+            flags: 0,
+            reserved: 0,
+        };
 
-        writer.write(&generation)?;
-        writer.write(&self.seen.load(Relaxed))?;
-        writer.write(&(length as u32))?;
-        writer.write(&(self.dev.capacity() as u32))?;
-        writer.write(&0u32)?; // flags
-        writer.write(&0u32)?; // reserved
+        UserSlice::new(arg, size_of::<Info>())
+            .writer()
+            .write_slice(info.as_bytes())?;
         Ok(0)
     }
 
-    fn ioctl_replace(&self, file: &File, arg: UserPtr) -> Result<isize> {
-        let mut reader = UserSlice::new(arg, size_of::<uapi::misc_sim_replace>()).reader();
+    /// Prints the lines of a file in `fdinfo`.
+    pub(crate) fn show_fdinfo(&self, m: &SeqFile) {
+        seq_print!(m, "generation:\t{}\n", self.dev.generation());
+        seq_print!(m, "seen:\t{}\n", self.seen());
+    }
+}
+
+/// An open file of a message device.
+#[pin_data]
+pub(crate) struct MessageFile {
+    #[pin]
+    file: SimFile,
+}
+
+impl MessageFile {
+    fn replace(&self, file: &File, arg: UserPtr) -> Result<isize> {
+        let dev = &self.file.dev;
+
+        dev.fail(Fault::FailIoctl)?;
 
         if !matches!(
             file.flags() & flags::O_ACCMODE,
@@ -212,156 +352,117 @@ impl SimFile {
             return Err(EBADF);
         }
 
-        let generation = reader.read::<u64>()?;
-        let data = reader.read::<u64>()?;
-        let length = reader.read::<u32>()? as usize;
-        let reserved = reader.read::<u32>()?;
-        if reserved != 0 {
+        let mut replace = Replace::new_zeroed();
+        UserSlice::new(arg, size_of::<Replace>())
+            .reader()
+            .read_slice(replace.as_mut_bytes())?;
+        let length = replace.length as usize;
+
+        if replace.reserved != 0 {
             return Err(EINVAL);
         }
-        if length > self.dev.capacity() {
+        if length > dev.capacity {
             return Err(EMSGSIZE);
         }
 
-        // Spare a caller who is late already the copy.
-        if generation != self.dev.generation() {
+        // Do not copy for a caller that is too late already.
+        if replace.generation != dev.generation() {
             return Err(ESTALE);
         }
 
+        let data = if length == 0 { 0 } else { replace.data };
         let data = UserPtr::from_addr(usize::try_from(data).map_err(|_| EFAULT)?);
-        let message = Message::create_from_user(UserSlice::new(data, length), GFP_KERNEL_ACCOUNT)?;
+        let message = IovIterSource::with_user(data, length, |from| {
+            Message::from_iter(from, GFP_KERNEL_ACCOUNT)
+        })??;
 
-        self.dev.publish(message, Some(generation))?;
+        dev.publish(message, Some(replace.generation))?;
         Ok(0)
     }
 }
 
 #[vtable]
-impl MiscDevice for SimFile {
+impl MiscDevice for MessageFile {
     type Ptr = Pin<KBox<Self>>;
     type Data = Arc<Device>;
 
     const NOWAIT: bool = true;
-    const SENDFILE: bool = true;
-    const ATTRIBUTES: &'static [Option<&'static Attribute<Self>>] = sysfs::ATTRIBUTES;
+    const SEEKABLE: bool = true;
+    const SPLICE: bool = true;
 
-    fn is_stream(misc: &MiscDeviceRegistration<Self>) -> bool {
-        misc.data().is_blocking()
-    }
-
-    /// Runs under the mutex of the misc core, as deregistering does, so the device is still
-    /// registered, and nothing here may sleep for long.
     fn open(_file: &File, misc: &MiscDeviceRegistration<Self>) -> Result<Self::Ptr> {
-        misc.data().faults().fail_open()?;
+        let file = SimFile::open(misc.data())?;
 
-        KBox::pin_init(
-            try_pin_init!(Self {
-                dev: misc.data().clone(),
-                reader <- new_mutex!(Reader {
-                    message: None,
-                    pos: 0,
-                }),
-                pinned <- new_spinlock!(None),
-                seen: Atomic::new(0),
-            }? Error),
-            GFP_KERNEL_ACCOUNT,
-        )
+        KBox::pin_init(pin_init!(Self { file <- file }), GFP_KERNEL_ACCOUNT)
     }
 
-    fn read_iter(mut kiocb: Kiocb<'_, Self::Ptr>, iov: &mut IovIterDest<'_>) -> Result<usize> {
-        let this = kiocb.file();
-        let mut pos = kiocb.ki_pos();
+    fn read_iter(mut kiocb: Kiocb<'_, Self::Ptr>, to: &mut IovIterDest<'_>) -> Result<usize> {
+        let file = &kiocb.file().get_ref().file;
+        let pos = kiocb.ki_pos();
 
-        if this.dev.is_gone() {
+        if file.dev.is_gone() {
             return Err(ENODEV);
         }
-        if iov.is_empty() {
+        if to.is_empty() {
             return Ok(0);
         }
 
-        this.dev.delay(kiocb.nowait())?;
+        file.delay(&kiocb)?;
 
-        let mut reader = this.lock_pinned(&kiocb, &mut pos)?;
-        let ret = this.read(&mut reader, pos, iov)?;
-        drop(reader);
+        let count = file.with_reader(kiocb.nowait(), |reader| {
+            if pos == 0 || reader.message.is_none() {
+                file.pin(reader);
+            }
+            file.read(reader, pos, to)
+        })?;
 
-        if !this.dev.is_blocking() {
-            *kiocb.ki_pos_mut() += ret as i64;
-        }
-        Ok(ret)
+        *kiocb.ki_pos_mut() += count as i64;
+        Ok(count)
     }
 
-    fn write_iter(mut kiocb: Kiocb<'_, Self::Ptr>, iov: &mut IovIterSource<'_>) -> Result<usize> {
-        let this = kiocb.file();
-        let nowait = kiocb.nowait();
-        let mut length = iov.len();
-
-        if this.dev.is_gone() {
-            return Err(ENODEV);
-        }
-        if length == 0 {
-            return Ok(0);
-        }
-        if length > this.dev.capacity() {
-            return Err(EMSGSIZE);
-        }
-
-        this.dev.delay(nowait)?;
-        this.dev.faults().fail_write()?;
-
-        length = this.dev.faults().short_io(length);
-        iov.truncate(length);
-
-        let gfp = if nowait {
-            GFP_NOWAIT | __GFP_ACCOUNT
-        } else {
-            GFP_KERNEL_ACCOUNT
-        };
-        let message = match Message::create_from_iter(iov, gfp) {
-            Err(ENOMEM) if nowait => return Err(EAGAIN),
-            message => message?,
-        };
-        this.dev.publish(message, None)?;
-
-        *kiocb.ki_pos_mut() = 0;
-        Ok(length)
+    fn write_iter(kiocb: Kiocb<'_, Self::Ptr>, from: &mut IovIterSource<'_>) -> Result<usize> {
+        kiocb.file().get_ref().file.write_iter(kiocb, from)
     }
 
-    fn poll(this: Pin<&Self>, file: &File, table: PollTable<'_>) -> u32 {
-        let mut mask = events::EPOLLOUT | events::EPOLLWRNORM;
+    /// A read never waits, so a new message is an exceptional condition, as in sysfs.
+    fn poll<'a>(this: Pin<&'a Self>, table: &PollTable<'a>) -> PollEvents {
+        let file = &this.get_ref().file;
+        let mut events = PollEvent::In | PollEvent::RdNorm | PollEvent::Out | PollEvent::WrNorm;
 
-        table.register_wait(file, this.dev.wait_queue());
+        table.register_wait(&file.dev.wait);
 
-        if this.is_unseen() {
-            mask |= events::EPOLLIN | events::EPOLLRDNORM;
+        if file.dev.is_gone() {
+            return PollEvent::Err | PollEvent::Hup | PollEvent::Pri;
         }
-        if this.dev.is_gone() {
-            mask |= events::EPOLLERR | events::EPOLLHUP;
+        if file.is_unseen() {
+            events |= PollEvent::Pri;
         }
-        mask
+        events
     }
 
-    /// Maps a copy of the pinned message, made at once, as a driver in Rust is not told when a page
-    /// is first touched.
+    /// Maps a copy of the current message. It is made at once, as a driver in Rust is not told when
+    /// a page is first touched.
     fn mmap(this: Pin<&Self>, _file: &File, vma: &VmaNew) -> Result {
-        if vma.writable() {
-            return Err(EPERM);
-        }
-        if this.dev.is_gone() {
-            return Err(ENODEV);
-        }
-
-        let pinned = this.pinned.lock().clone();
-        let message = pinned.unwrap_or_else(|| this.dev.message());
+        let dev = &this.file.dev;
         let addresses = (vma.start()..vma.end()).step_by(PAGE_SIZE);
         let pages = vma.pgoff()..vma.pgoff() + addresses.len();
 
-        if pages.end > message.pages() {
+        if dev.is_gone() {
+            return Err(ENODEV);
+        }
+        if vma.writable() || vma.executable() {
+            return Err(EPERM);
+        }
+        if pages.end > dev.capacity.div_ceil(PAGE_SIZE) {
             return Err(EINVAL);
         }
 
+        // Each mapping has its own message, so none may be merged.
         vma.try_clear_maywrite()?;
+        vma.try_clear_mayexec()?;
         vma.set_dontexpand();
+
+        let message = dev.message();
         let vma = vma.set_mixedmap();
         for (address, page) in addresses.zip(pages) {
             vma.vm_insert_page(address, &message.page(page)?)?;
@@ -370,20 +471,20 @@ impl MiscDevice for SimFile {
     }
 
     fn ioctl(this: Pin<&Self>, file: &File, cmd: u32, arg: usize) -> Result<isize> {
-        if this.dev.is_gone() {
+        let arg = UserPtr::from_addr(arg);
+
+        if this.file.dev.is_gone() {
             return Err(ENODEV);
         }
 
-        let arg = UserPtr::from_addr(arg);
         match cmd {
-            IOC_INFO => this.ioctl_info(arg),
-            IOC_REPLACE => this.ioctl_replace(file, arg),
+            IOC_INFO => this.file.info(arg),
+            IOC_REPLACE => this.replace(file, arg),
             _ => Err(ENOTTY),
         }
     }
 
     fn show_fdinfo(this: Pin<&Self>, m: &SeqFile, _file: &File) {
-        seq_print!(m, "generation:\t{}\n", this.dev.generation());
-        seq_print!(m, "seen:\t{}\n", this.seen.load(Relaxed));
+        this.file.show_fdinfo(m);
     }
 }

@@ -15,15 +15,14 @@ static struct misc_sim_device *misc_sim_default;
 
 static int __init misc_sim_create_default(void)
 {
-	struct misc_sim_config config = MISC_SIM_CONFIG_DEFAULT("0");
 	struct misc_sim_faults *faults __free(misc_sim_faults_put) =
 		misc_sim_faults_create();
 
 	if (!faults)
 		return -ENOMEM;
 
-	config.faults = faults;
-	misc_sim_default = misc_sim_device_create(&config, NULL);
+	misc_sim_default = misc_sim_instance_create("0", &MISC_SIM_CONFIG_DEFAULT,
+						    faults, NULL);
 	return PTR_ERR_OR_ZERO(misc_sim_default);
 }
 
@@ -39,10 +38,16 @@ static int __init misc_sim_init(void)
 	if (ret)
 		goto err_driver;
 
-	/* last, as whoever has opened it counts on the module */
+	/* Nothing may fail once user space can open a node. */
 	ret = misc_sim_create_default();
 	if (ret)
 		goto err_config;
+
+	/* Bind the devices that were there before the driver was allowed to. */
+	misc_sim_instances_allow();
+	ret = driver_attach(&misc_sim_platform_driver.driver);
+	if (ret)
+		pr_warn(MISC_SIM_NAME ": not all devices are bound: %d\n", ret);
 	return 0;
 
 err_config:
@@ -55,7 +60,7 @@ module_init(misc_sim_init);
 
 static void __exit misc_sim_exit(void)
 {
-	misc_sim_device_unplug(misc_sim_default);
+	misc_sim_instance_unplug(misc_sim_default);
 	misc_sim_config_unregister();
 	platform_driver_unregister(&misc_sim_platform_driver);
 }

@@ -5,7 +5,6 @@
 
 #include <linux/gfp.h>
 #include <linux/highmem.h>
-#include <linux/math.h>
 #include <linux/minmax.h>
 #include <linux/mm.h>
 #include <linux/slab.h>
@@ -28,10 +27,10 @@ static struct misc_sim_message *misc_sim_message_alloc(size_t length, gfp_t gfp)
 }
 
 /**
- * misc_sim_message_create - make a message from kernel memory
+ * misc_sim_message_create - create a message from kernel memory
  * @data: the bytes
- * @length: how many
- * @gfp: how to allocate
+ * @length: number of bytes
+ * @gfp: allocation flags
  *
  * Context: Any that @gfp allows.
  * Return: a message with one reference, or ERR_PTR(-ENOMEM).
@@ -47,13 +46,13 @@ struct misc_sim_message *misc_sim_message_create(const void *data, size_t length
 }
 
 /**
- * misc_sim_message_from_iter - make a message from all that an iterator holds
+ * misc_sim_message_from_iter - create a message from all bytes of an iterator
  * @from: the bytes, usually in user space; the caller bounds their number
- * @gfp: how to allocate
+ * @gfp: allocation flags
  *
  * Context: Process context, may fault.
- * Return: a message with one reference, or ERR_PTR() of -ENOMEM or, when not all
- * of @from can be read, of -EFAULT.
+ * Return: a message with one reference, ERR_PTR(-ENOMEM), or ERR_PTR(-EFAULT) if
+ * not all of @from can be read.
  */
 struct misc_sim_message *misc_sim_message_from_iter(struct iov_iter *from,
 						    gfp_t gfp)
@@ -66,13 +65,7 @@ struct misc_sim_message *misc_sim_message_from_iter(struct iov_iter *from,
 	return_ptr(msg);
 }
 
-/**
- * misc_sim_message_get - take a reference
- * @msg: a message that the caller has a reference to or a lock on
- *
- * Context: Any.
- * Return: @msg.
- */
+/* The caller has a reference, or holds a lock that guards one. */
 struct misc_sim_message *misc_sim_message_get(struct misc_sim_message *msg)
 {
 	kref_get(&msg->ref);
@@ -86,25 +79,24 @@ static void misc_sim_message_release(struct kref *ref)
 
 /**
  * misc_sim_message_put - drop a reference
- * @msg: a message, NULL or an ERR_PTR()
+ * @msg: the message
  *
- * Context: Any but NMI; under no raw spinlock, as it may free memory.
+ * Context: Any but NMI. Not under a raw spinlock, as it may free memory.
  */
 void misc_sim_message_put(struct misc_sim_message *msg)
 {
-	if (!IS_ERR_OR_NULL(msg))
-		kref_put(&msg->ref, misc_sim_message_release);
+	kref_put(&msg->ref, misc_sim_message_release);
 }
 
 /**
  * misc_sim_message_read - copy out a part of a message
  * @msg: the message
  * @pos: where to begin, not negative
- * @to: where to, with room for one byte at least
+ * @to: destination, with room for at least one byte
  *
  * Context: Process context, may fault.
- * Return: the number of bytes copied, 0 at the end of the message and beyond, or
- * -EFAULT when not one byte could be copied.
+ * Return: number of bytes copied, 0 at the end of the message and beyond, or
+ * -EFAULT if not one byte could be copied.
  */
 ssize_t misc_sim_message_read(const struct misc_sim_message *msg, loff_t pos,
 			      struct iov_iter *to)
@@ -115,40 +107,27 @@ ssize_t misc_sim_message_read(const struct misc_sim_message *msg, loff_t pos,
 		return 0;
 
 	copied = copy_to_iter(msg->data + pos,
-			      min(msg->length - pos, iov_iter_count(to)), to);
+			      min(msg->length - (size_t)pos, iov_iter_count(to)), to);
 	return copied ?: -EFAULT;
-}
-
-/**
- * misc_sim_message_pages - size of a message in pages
- * @msg: the message
- *
- * Context: Any.
- * Return: the number of pages that a mapping of @msg has; an empty message has
- * one too.
- */
-pgoff_t misc_sim_message_pages(const struct misc_sim_message *msg)
-{
-	return max(DIV_ROUND_UP(msg->length, PAGE_SIZE), 1);
 }
 
 /**
  * misc_sim_message_page - copy a page of a message
  * @msg: the message
- * @index: which page, less than misc_sim_message_pages()
+ * @index: which page
  *
  * Context: Process context.
- * Return: a new page, zero after the end of the message, charged to the caller
- * and owned by it; NULL when there is no memory.
+ * Return: a new page that the caller owns and is charged for, zero after the end
+ * of the message; NULL if there is no memory.
  */
 struct page *misc_sim_message_page(const struct misc_sim_message *msg,
 				   pgoff_t index)
 {
-	size_t offset = index << PAGE_SHIFT;
 	struct page *page = alloc_page(GFP_KERNEL_ACCOUNT | __GFP_ZERO);
+	u64 offset = (u64)index << PAGE_SHIFT;
 
-	if (page && msg->length)
+	if (page && offset < msg->length)
 		memcpy_to_page(page, 0, msg->data + offset,
-			       min(msg->length - offset, PAGE_SIZE));
+			       min(msg->length - (size_t)offset, PAGE_SIZE));
 	return page;
 }

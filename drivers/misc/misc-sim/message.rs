@@ -13,14 +13,13 @@ use kernel::{
         PAGE_SIZE, //
     },
     prelude::*,
-    sync::UniqueArc,
-    uaccess::UserSlice, //
+    sync::UniqueArc, //
 };
 
-/// What a device holds and a reader gets.
+/// A message that a device holds and readers get.
 ///
-/// A new message is in a [`UniqueArc`], and the device alone sets its generation as it publishes
-/// the message. That makes it an [`Arc`], which cannot be changed, so there is no lock.
+/// A new message is in a [`UniqueArc`], and the device sets its generation when it publishes the
+/// message. That makes it an [`Arc`], which cannot be changed, so there is no lock.
 ///
 /// [`Arc`]: kernel::sync::Arc
 pub(crate) struct Message {
@@ -37,7 +36,9 @@ impl Message {
         Ok(UniqueArc::new(message, flags)?)
     }
 
-    /// Makes a message from kernel memory.
+    /// Creates a message from kernel memory.
+    ///
+    /// Fails with [`ENOMEM`].
     pub(crate) fn create(data: &[u8], flags: Flags) -> Result<UniqueArc<Self>> {
         let mut copy = KVVec::new();
 
@@ -45,13 +46,10 @@ impl Message {
         Self::new(copy, flags)
     }
 
-    /// Makes a message from all that an IO vector holds; the caller bounds its length.
+    /// Creates a message from all bytes of an IO vector; the caller bounds their number.
     ///
-    /// Fails with [`EFAULT`] when not all of it can be read.
-    pub(crate) fn create_from_iter(
-        from: &mut IovIterSource<'_>,
-        flags: Flags,
-    ) -> Result<UniqueArc<Self>> {
+    /// Fails with [`ENOMEM`], or with [`EFAULT`] if not all of them can be read.
+    pub(crate) fn from_iter(from: &mut IovIterSource<'_>, flags: Flags) -> Result<UniqueArc<Self>> {
         let mut data = KVVec::new();
 
         from.copy_from_iter_vec(&mut data, flags)?;
@@ -61,47 +59,35 @@ impl Message {
         Self::new(data, flags)
     }
 
-    /// Makes a message from user memory; the caller bounds its length.
-    pub(crate) fn create_from_user(from: UserSlice, flags: Flags) -> Result<UniqueArc<Self>> {
-        let mut data = KVVec::new();
-
-        from.read_all(&mut data, flags)?;
-        Self::new(data, flags)
-    }
-
-    /// Copies out what begins at `*pos`, and moves `*pos` to its end.
+    /// Copies out a part of the message, which begins at `pos`.
     ///
-    /// Returns 0 at the end of the message and beyond. Fails with [`EFAULT`] when not one byte
-    /// could be copied.
-    pub(crate) fn read(&self, pos: &mut i64, to: &mut IovIterDest<'_>) -> Result<usize> {
-        to.simple_read_from_buffer(pos, &self.data)
+    /// Returns the number of bytes copied, 0 at the end of the message and beyond. Fails with
+    /// [`EFAULT`] if not one byte could be copied.
+    pub(crate) fn read(&self, mut pos: i64, to: &mut IovIterDest<'_>) -> Result<usize> {
+        to.simple_read_from_buffer(&mut pos, &self.data)
     }
 
-    /// The number of pages that a mapping has; an empty message has one too.
-    pub(crate) fn pages(&self) -> usize {
-        self.len().div_ceil(PAGE_SIZE).max(1)
-    }
-
-    /// Copies the page `index`, which is less than [`Message::pages`].
+    /// Copies the page `index` of the message.
     ///
-    /// The copy is zero after the end of the message, and charged to the caller.
+    /// The new page is charged to the caller, and zero after the end of the message. Fails with
+    /// [`ENOMEM`].
     pub(crate) fn page(&self, index: usize) -> Result<Page> {
         let data = self.data.chunks(PAGE_SIZE).nth(index).unwrap_or_default();
 
         Page::from_slice(data, GFP_KERNEL_ACCOUNT)
     }
 
-    /// 1 for the first message of a device, one more for each later one.
+    /// Returns 1 for the first message of a device, one more for each later one.
     pub(crate) fn generation(&self) -> u64 {
         self.generation
     }
 
-    /// The number of bytes.
+    /// Returns the number of bytes.
     pub(crate) fn len(&self) -> usize {
         self.data.len()
     }
 
-    /// For the device, when it publishes the message.
+    /// Sets the generation; only the device does this, when it publishes the message.
     pub(crate) fn set_generation(&mut self, generation: u64) {
         self.generation = generation;
     }
@@ -112,11 +98,18 @@ impl Message {
 mod tests {
     use super::*;
     use kernel::{
+        kunit,
         sync::Arc,
         uaccess::UserPtr, //
     };
 
     const TEXT: &[u8] = b"0123456789";
+
+    /// Returns the address of user memory that is not there.
+    fn nowhere() -> Result<UserPtr> {
+        kunit::attach_mm()?;
+        Ok(UserPtr::from_addr(0))
+    }
 
     #[test]
     fn create_copies() -> Result {
@@ -136,33 +129,72 @@ mod tests {
         Ok(())
     }
 
-    // No user memory is there.
     #[test]
-    fn create_from_user_faults() -> Result {
-        let nowhere = UserSlice::new(UserPtr::from_addr(usize::MAX - PAGE_SIZE), TEXT.len());
+    fn from_iter_gathers() -> Result {
+        let slices: [&[u8]; 3] = [b"01234", b"", b"56789"];
+        let message = IovIterSource::with_slices(slices, |from| {
+            let message = Message::from_iter(from, GFP_KERNEL);
 
-        assert_eq!(
-            Message::create_from_user(nowhere, GFP_KERNEL).err(),
-            Some(EFAULT)
-        );
+            assert!(from.is_empty());
+            message
+        })?;
+
+        assert_eq!(&message.data[..], TEXT);
         Ok(())
     }
 
     #[test]
-    fn pages() -> Result {
-        for (length, pages) in [
-            (0, 1),
-            (1, 1),
-            (PAGE_SIZE - 1, 1),
-            (PAGE_SIZE, 1),
-            (PAGE_SIZE + 1, 2),
-            (2 * PAGE_SIZE, 2),
+    fn from_iter_faults() -> Result {
+        IovIterSource::with_user(nowhere()?, TEXT.len(), |from| {
+            assert_eq!(Message::from_iter(from, GFP_KERNEL).err(), Some(EFAULT));
+        })
+    }
+
+    #[test]
+    fn read() -> Result {
+        let message = Message::create(TEXT, GFP_KERNEL)?;
+        let end = TEXT.len() as i64;
+
+        for (pos, room, count) in [
+            (0, TEXT.len(), TEXT.len()),
+            (0, 64, TEXT.len()),
+            (0, 1, 1),
+            (3, 4, 4),
+            (end - 1, 64, 1),
+            (end, 1, 0),
+            (end + 1, 64, 0),
+            (i64::MAX, 64, 0),
         ] {
+            let mut buf = [b'x'; 64];
+
+            IovIterDest::with_slice(&mut buf[..room], |to| {
+                assert_eq!(message.read(pos, to), Ok(count));
+                assert_eq!(to.len(), room - count);
+            });
+            if count > 0 {
+                assert_eq!(&buf[..count], &TEXT[pos as usize..][..count]);
+            }
+            assert!(buf[count..].iter().all(|c| *c == b'x'));
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn read_faults() -> Result {
+        let message = Message::create(TEXT, GFP_KERNEL)?;
+
+        IovIterDest::with_user(nowhere()?, TEXT.len(), |to| {
+            assert_eq!(message.read(0, to), Err(EFAULT));
+        })
+    }
+
+    #[test]
+    fn page() -> Result {
+        for length in [0, 1, PAGE_SIZE - 1, PAGE_SIZE, PAGE_SIZE + 1, 2 * PAGE_SIZE] {
             let data = KVVec::from_elem(b'd', length, GFP_KERNEL)?;
             let message = Message::create(&data, GFP_KERNEL)?;
 
-            assert_eq!(message.pages(), pages);
-            for index in 0..pages {
+            for index in 0..4 {
                 assert!(message.page(index).is_ok());
             }
         }

@@ -4,12 +4,11 @@
  *
  * Three objects, three lifetimes:
  *
- * - a message never changes once it is published and is freed when its last
- *   holder lets go: the device (the current message), an open file (the message
- *   that it pinned), a mapping;
+ * - a message never changes once it is published. The device (for the current
+ *   message), open files and mappings hold references to it.
  * - a device is held by its registration and by every open file, so it outlives
- *   its node for as long as a descriptor is open;
- * - a file is one open of a device and lives from open() to release().
+ *   its node for as long as a descriptor is open.
+ * - a file is one open of a device. It lives from open() to release().
  */
 
 #ifndef _MISC_SIM_H
@@ -22,7 +21,6 @@
 #include <linux/fs.h>
 #include <linux/hrtimer.h>
 #include <linux/kref.h>
-#include <linux/list.h>
 #include <linux/miscdevice.h>
 #include <linux/mutex.h>
 #include <linux/sizes.h>
@@ -35,28 +33,30 @@ struct config_group;
 struct iov_iter;
 struct page;
 struct platform_driver;
+struct seq_file;
 
 #define MISC_SIM_NAME		"misc-sim"
 #define MISC_SIM_GREETING	"Hello from " MISC_SIM_NAME "!\n"
 
-/* What configfs and firmware may ask for; the defaults are those of instance 0. */
+/* Limits and defaults of the configuration. */
 #define MISC_SIM_CAPACITY	SZ_4K
 #define MISC_SIM_CAPACITY_MAX	SZ_1M
 #define MISC_SIM_PERIOD_US_MIN	1000
 #define MISC_SIM_PERIOD_US_MAX	3600000000U
 #define MISC_SIM_LATENCY_US_MAX	60000000U
-#define MISC_SIM_ERRNO_MAX	511	/* what follows never leaves the kernel */
+#define MISC_SIM_ERRNO_MAX	511	/* larger ones never leave the kernel */
+#define MISC_SIM_MODE		0600
 #define MISC_SIM_NAME_MAX	64
 
 /**
- * struct misc_sim_message - what a device holds and a reader gets
+ * struct misc_sim_message - a message that a device holds and readers get
  * @ref: one reference for each holder
  * @generation: 1 for the first message of a device, one more for each later one
  * @length: number of bytes in @data
  * @data: the bytes
  *
- * Immutable, so there is no lock. The one exception is @generation: the device
- * sets it as it publishes the message, before anybody else can see it.
+ * A message is immutable, so it has no lock. The device sets @generation when it
+ * publishes the message, before anybody else can see it.
  */
 struct misc_sim_message {
 	struct kref ref;
@@ -66,93 +66,94 @@ struct misc_sim_message {
 };
 
 /**
- * struct misc_sim_faults - what is to go wrong with a device
+ * enum misc_sim_fault - faults to inject
+ * @MISC_SIM_FAIL_OPEN: open() fails
+ * @MISC_SIM_FAIL_READ: a read fails
+ * @MISC_SIM_FAIL_WRITE: a write fails
+ * @MISC_SIM_FAIL_IOCTL: an ioctl fails
+ * @MISC_SIM_SHORT_IO: a transfer is cut short
+ * @MISC_SIM_FAULT_COUNT: number of faults
+ */
+enum misc_sim_fault {
+	MISC_SIM_FAIL_OPEN,
+	MISC_SIM_FAIL_READ,
+	MISC_SIM_FAIL_WRITE,
+	MISC_SIM_FAIL_IOCTL,
+	MISC_SIM_SHORT_IO,
+	MISC_SIM_FAULT_COUNT,
+};
+
+/**
+ * struct misc_sim_faults - faults of a device and their settings
  *
- * Shared by an instance and its directory in configfs, and may be changed at
- * any time: numbers are read and written whole, and struct fault_attr looks
- * after itself.
+ * A device and its directory in configfs share these. They may change at any
+ * time: each number is read and written as a whole, and struct fault_attr needs
+ * no lock.
  */
 struct misc_sim_faults {
 	/** @ref: one reference for the device, one for the directory */
 	struct kref ref;
 
-	/** @latency_us: how long each transfer takes longer */
+	/** @latency_us: delay of each transfer in microseconds */
 	u32 latency_us;
 
-	/** @error: the errno, positive, of an operation that is to fail */
+	/** @error: errno, positive, of an operation that fails */
 	u32 error;
 
 #ifdef CONFIG_MISC_SIM_FAULT_INJECTION
-	/** @fail_open: whether open() fails */
-	struct fault_config fail_open;
-
-	/** @fail_read: whether a read fails */
-	struct fault_config fail_read;
-
-	/** @fail_write: whether a write fails */
-	struct fault_config fail_write;
-
-	/** @short_io: whether a transfer is cut short */
-	struct fault_config short_io;
+	/** @config: when each fault happens */
+	struct fault_config config[MISC_SIM_FAULT_COUNT];
 #endif
 };
 
 /**
- * struct misc_sim_config - what an instance is made from: plain data
- * @name: what follows "misc-sim-" in the name of the node
- * @message: the first message
+ * enum misc_sim_kind - kinds of devices
+ * @MISC_SIM_KIND_MESSAGE: reading stops at the end of the message
+ * @MISC_SIM_KIND_STREAM: reading waits for the next message
+ * @MISC_SIM_KIND_COUNT: number of kinds
+ */
+enum misc_sim_kind {
+	MISC_SIM_KIND_MESSAGE,
+	MISC_SIM_KIND_STREAM,
+	MISC_SIM_KIND_COUNT,
+};
+
+/**
+ * struct misc_sim_config - configuration of an instance
+ * @message: the first message, NULL for a greeting that is cut to @capacity
  * @length: length of @message
  * @capacity: length of the longest message accepted
- * @blocking: whether readers wait for the next message at the end of one
+ * @kind: how files of the device behave, an enum misc_sim_kind
  * @period_us: how often the instance publishes by itself, 0 for never
  * @mode: mode of the node
- * @faults: what is to go wrong; the instance takes a reference
  */
 struct misc_sim_config {
-	const char *name;
 	const void *message;
 	size_t length;
 	u32 capacity;
-	u32 blocking;
+	u32 kind;
 	u32 period_us;
 	u32 mode;
-	struct misc_sim_faults *faults;
 };
 
-#define MISC_SIM_CONFIG_DEFAULT(_name)				\
-	{							\
-		.name = (_name),				\
-		.message = MISC_SIM_GREETING,			\
-		.length = sizeof(MISC_SIM_GREETING) - 1,	\
-		.capacity = MISC_SIM_CAPACITY,			\
-		.mode = 0600,					\
-	}
+#define MISC_SIM_CONFIG_DEFAULT				\
+	((struct misc_sim_config) {			\
+		.capacity = MISC_SIM_CAPACITY,		\
+		.mode = MISC_SIM_MODE,			\
+	})
 
 /**
- * struct misc_sim_platform_data - what configfs hands to the platform driver
- * @faults: the faults of the directory
- * @error: how the last probe ended, guarded by the device's lock
- */
-struct misc_sim_platform_data {
-	struct misc_sim_faults *faults;
-	int error;
-};
-
-/**
- * struct misc_sim_device - one instance, with a node of its own
+ * struct misc_sim_device - a device and its node
  */
 struct misc_sim_device {
-	/** @misc: the node; its name is @name */
+	/** @misc: the node, named @name; for instance.c and sysfs.c */
 	struct miscdevice misc;
 
 	/** @ref: one reference for the registration, one for each open file */
 	struct kref ref;
 
-	/** @names: entry in the list of the names taken, guarded by its lock */
-	struct list_head names;
-
 	/**
-	 * @lock: guards @message and the writing of @generation and @gone.
+	 * @lock: guards @message and writes to @generation and @gone.
 	 * Interrupts are off while it is held, so nothing under it sleeps or
 	 * copies from or to user space.
 	 */
@@ -161,28 +162,25 @@ struct misc_sim_device {
 	/** @message: the current message, never NULL; this is a reference */
 	struct misc_sim_message *message;
 
-	/**
-	 * @generation: the generation of @message, for those who only compare;
-	 * may be read without @lock
-	 */
+	/** @generation: generation of @message, may be read without @lock */
 	atomic64_t generation;
 
 	/**
-	 * @gone: set once, when the device is unplugged, and then nothing is
-	 * published any more; may be read without @lock
+	 * @gone: set once, when the device is unplugged. Nothing is published
+	 * from then on. May be read without @lock.
 	 */
 	bool gone;
 
 	/** @wait: woken after every publication and when @gone is set */
 	wait_queue_head_t wait;
 
-	/** @timer: publishes every @period_us; does not run once @gone is set */
+	/** @timer: publishes every @period_us until @gone is set */
 	struct hrtimer timer;
 
-	/** @ticks: how often @timer has published; for @timer alone */
+	/** @ticks: number of times that @timer fired; only @timer uses it */
 	u64 ticks;
 
-	/** @faults: what is to go wrong, constant; this is a reference */
+	/** @faults: faults to inject, constant; this is a reference */
 	struct misc_sim_faults *faults;
 
 	/** @capacity: length of the longest message accepted, constant */
@@ -191,11 +189,8 @@ struct misc_sim_device {
 	/** @period_us: how often @timer fires, 0 for never, constant */
 	u32 period_us;
 
-	/** @blocking: whether the device is a stream, constant */
-	bool blocking;
-
 	/** @name: name of the node, constant */
-	char name[sizeof(MISC_SIM_NAME) + 1 + MISC_SIM_NAME_MAX];
+	char name[sizeof(MISC_SIM_NAME "-") + MISC_SIM_NAME_MAX];
 };
 
 /**
@@ -206,27 +201,26 @@ struct misc_sim_file {
 	struct misc_sim_device *dev;
 
 	/**
-	 * @lock: serialises the reads through this file, while they copy to
-	 * user space too. &misc_sim_device.lock nests inside.
+	 * @lock: serialises the reads through this file, and is held while
+	 * they copy to user space. &misc_sim_device.lock nests inside.
 	 */
 	struct mutex lock;
 
+	/** @contended: set when a trylock of @lock failed, no lock needed */
+	atomic_t contended;
+
 	/**
 	 * @message: the pinned message, NULL before the first read; this is a
-	 * reference. Written under @lock and &misc_sim_device.lock both, so
-	 * that either is enough to read it.
+	 * reference, guarded by @lock
 	 */
 	struct misc_sim_message *message;
 
-	/**
-	 * @pos: where the next read begins in @message if the device is a
-	 * stream; guarded by @lock
-	 */
+	/** @pos: position of a stream in @message, guarded by @lock */
 	size_t pos;
 
 	/**
-	 * @seen: the generation last read to its end, 0 for none; written
-	 * under @lock, may be read without
+	 * @seen: generation last read to its end, 0 for none; written under
+	 * @lock, may be read without
 	 */
 	atomic64_t seen;
 };
@@ -240,12 +234,11 @@ struct misc_sim_message *misc_sim_message_get(struct misc_sim_message *msg);
 void misc_sim_message_put(struct misc_sim_message *msg);
 ssize_t misc_sim_message_read(const struct misc_sim_message *msg, loff_t pos,
 			      struct iov_iter *to);
-pgoff_t misc_sim_message_pages(const struct misc_sim_message *msg);
 struct page *misc_sim_message_page(const struct misc_sim_message *msg,
 				   pgoff_t index);
 
 DEFINE_FREE(misc_sim_message_put, struct misc_sim_message *,
-	    misc_sim_message_put(_T))
+	    if (!IS_ERR_OR_NULL(_T)) misc_sim_message_put(_T))
 
 /* fault.c */
 struct misc_sim_faults *misc_sim_faults_create(void);
@@ -253,70 +246,89 @@ struct misc_sim_faults *misc_sim_faults_get(struct misc_sim_faults *faults);
 void misc_sim_faults_put(struct misc_sim_faults *faults);
 
 DEFINE_FREE(misc_sim_faults_put, struct misc_sim_faults *,
-	    misc_sim_faults_put(_T))
+	    if (_T) misc_sim_faults_put(_T))
 
 #ifdef CONFIG_MISC_SIM_FAULT_INJECTION
 void misc_sim_faults_add_groups(struct misc_sim_faults *faults,
 				struct config_group *parent);
-int misc_sim_fail_open(struct misc_sim_faults *faults);
-int misc_sim_fail_read(struct misc_sim_faults *faults);
-int misc_sim_fail_write(struct misc_sim_faults *faults);
-size_t misc_sim_short_io(struct misc_sim_faults *faults, size_t count);
+bool misc_sim_should_fail(struct misc_sim_faults *faults,
+			  enum misc_sim_fault fault);
+const char *misc_sim_fault_name(enum misc_sim_fault fault);
 #else
 static inline void misc_sim_faults_add_groups(struct misc_sim_faults *faults,
 					      struct config_group *parent)
 {
 }
 
-static inline int misc_sim_fail_open(struct misc_sim_faults *faults)
+static inline bool misc_sim_should_fail(struct misc_sim_faults *faults,
+					enum misc_sim_fault fault)
 {
-	return 0;
+	return false;
 }
 
-static inline int misc_sim_fail_read(struct misc_sim_faults *faults)
+static inline const char *misc_sim_fault_name(enum misc_sim_fault fault)
 {
-	return 0;
-}
-
-static inline int misc_sim_fail_write(struct misc_sim_faults *faults)
-{
-	return 0;
-}
-
-static inline size_t misc_sim_short_io(struct misc_sim_faults *faults,
-				       size_t count)
-{
-	return count;
+	return "";
 }
 #endif
 
 /* device.c */
-int misc_sim_check_name(const char *name);
-struct misc_sim_device *
-misc_sim_device_create(const struct misc_sim_config *config,
-		       struct device *parent);
-void misc_sim_device_unplug(struct misc_sim_device *dev);
-bool misc_sim_device_gone(const struct misc_sim_device *dev);
-int misc_sim_device_delay(struct misc_sim_device *dev, bool nowait);
+struct misc_sim_device *misc_sim_device_create(const struct misc_sim_config *config,
+					       struct misc_sim_faults *faults);
 struct misc_sim_device *misc_sim_device_get(struct misc_sim_device *dev);
 void misc_sim_device_put(struct misc_sim_device *dev);
+void misc_sim_device_start(struct misc_sim_device *dev);
+void misc_sim_device_stop(struct misc_sim_device *dev);
+bool misc_sim_device_gone(const struct misc_sim_device *dev);
+int misc_sim_device_delay(struct misc_sim_device *dev);
+int misc_sim_device_fail(struct misc_sim_device *dev, enum misc_sim_fault fault);
+size_t misc_sim_device_short_io(struct misc_sim_device *dev, size_t count);
 int misc_sim_device_publish(struct misc_sim_device *dev,
 			    struct misc_sim_message *msg, const u64 *expected);
+struct misc_sim_message *misc_sim_device_message(struct misc_sim_device *dev);
 u64 misc_sim_device_current(struct misc_sim_device *dev, size_t *length);
-void misc_sim_device_pin(struct misc_sim_device *dev,
-			 struct misc_sim_message **pinned);
-struct misc_sim_message *
-misc_sim_device_get_pinned(struct misc_sim_device *dev,
-			   struct misc_sim_message *const *pinned);
 
 DEFINE_FREE(misc_sim_device_put, struct misc_sim_device *,
-	    misc_sim_device_put(_T))
+	    if (!IS_ERR_OR_NULL(_T)) misc_sim_device_put(_T))
+
+/* file.c */
+extern const struct file_operations misc_sim_message_fops;
+
+int misc_sim_file_open(struct inode *inode, struct file *file);
+int misc_sim_file_release(struct inode *inode, struct file *file);
+bool misc_sim_file_unseen(struct misc_sim_file *f);
+int misc_sim_file_delay(struct kiocb *iocb);
+int misc_sim_file_lock(struct misc_sim_file *f, bool nowait);
+void misc_sim_file_unlock(struct misc_sim_file *f);
+void misc_sim_file_pin(struct misc_sim_file *f);
+ssize_t misc_sim_file_read(struct misc_sim_file *f, loff_t pos,
+			   struct iov_iter *to);
+ssize_t misc_sim_file_write_iter(struct kiocb *iocb, struct iov_iter *from);
+long misc_sim_file_info(struct misc_sim_file *f, void __user *arg);
+void misc_sim_file_show_fdinfo(struct seq_file *m, struct file *file);
+
+static inline bool misc_sim_file_nonblock(const struct kiocb *iocb)
+{
+	return (iocb->ki_flags & IOCB_NOWAIT) ||
+	       (READ_ONCE(iocb->ki_filp->f_flags) & O_NONBLOCK);
+}
+
+/* stream.c */
+extern const struct file_operations misc_sim_stream_fops;
 
 /* sysfs.c */
 extern const struct attribute_group *misc_sim_groups[];
 
-/* file.c */
-extern const struct file_operations misc_sim_fops;
+/* instance.c */
+extern const char * const misc_sim_kind_names[MISC_SIM_KIND_COUNT];
+
+struct misc_sim_device *misc_sim_instance_create(const char *name,
+						 const struct misc_sim_config *config,
+						 struct misc_sim_faults *faults,
+						 struct device *parent);
+void misc_sim_instance_unplug(struct misc_sim_device *dev);
+void misc_sim_instances_allow(void);
+bool misc_sim_instances_allowed(void);
 
 /* config.c */
 int misc_sim_config_register(void);

@@ -8,13 +8,14 @@
 #include <linux/platform_device.h>
 #include <linux/property.h>
 #include <linux/slab.h>
+#include <linux/sprintf.h>
+#include <linux/string.h>
 
 #include "misc-sim.h"
 
-/* Return: the message of the firmware node, NULL if there is none, or ERR_PTR(). */
+/* Return: the first message, NULL if the property is missing, or ERR_PTR(). */
 static void *misc_sim_read_message(struct device *dev, size_t *length)
 {
-	void *message __free(kfree) = NULL;
 	int count, ret;
 
 	count = device_property_count_u8(dev, "linux,message");
@@ -23,7 +24,8 @@ static void *misc_sim_read_message(struct device *dev, size_t *length)
 	if (count > MISC_SIM_CAPACITY_MAX)
 		return ERR_PTR(-EMSGSIZE);
 
-	message = kmalloc(count, GFP_KERNEL);
+	void *message __free(kfree) = kmalloc(count, GFP_KERNEL);
+
 	if (!message)
 		return ERR_PTR(-ENOMEM);
 
@@ -35,38 +37,57 @@ static void *misc_sim_read_message(struct device *dev, size_t *length)
 	return_ptr(message);
 }
 
-static int misc_sim_create_from(struct platform_device *pdev)
+/* BUS:DEVICE, which no directory in configfs can be named. */
+static int misc_sim_bus_device_name(struct device *dev, char *name, size_t size)
 {
-	struct misc_sim_platform_data *pdata = dev_get_platdata(&pdev->dev);
-	struct misc_sim_config config = MISC_SIM_CONFIG_DEFAULT(dev_name(&pdev->dev));
-	struct misc_sim_faults *faults __free(misc_sim_faults_put) = NULL;
+	if (snprintf(name, size, "%s:%s", dev_bus_name(dev), dev_name(dev)) >= size)
+		return -EINVAL;
+	return strpbrk(name, "/!") ? -EINVAL : 0;
+}
+
+static int misc_sim_probe(struct platform_device *pdev)
+{
+	struct misc_sim_config config = MISC_SIM_CONFIG_DEFAULT;
+	char name[MISC_SIM_NAME_MAX + 1];
 	struct device *dev = &pdev->dev;
 	struct misc_sim_device *sim;
-	u32 mode;
+	int ret;
+
+	if (!misc_sim_instances_allowed())
+		return -ENODEV;
+
+	ret = misc_sim_bus_device_name(dev, name, sizeof(name));
+	if (ret)
+		return ret;
 
 	void *message __free(kfree) = misc_sim_read_message(dev, &config.length);
 
 	if (IS_ERR(message))
 		return PTR_ERR(message);
-	if (message)
-		config.message = message;
+	config.message = message;
 
-	faults = pdata ? misc_sim_faults_get(pdata->faults) : misc_sim_faults_create();
+	struct misc_sim_faults *faults __free(misc_sim_faults_put) =
+		misc_sim_faults_create();
+
 	if (!faults)
 		return -ENOMEM;
-	config.faults = faults;
 
-	device_property_read_string(dev, "label", &config.name);
 	device_property_read_u32(dev, "linux,capacity", &config.capacity);
 	device_property_read_u32(dev, "linux,period-us", &config.period_us);
+	device_property_read_u32(dev, "linux,mode", &config.mode);
 	device_property_read_u32(dev, "linux,latency-us", &faults->latency_us);
-	config.blocking = device_property_read_bool(dev, "linux,blocking");
 	if (faults->latency_us > MISC_SIM_LATENCY_US_MAX)
 		return -EINVAL;
-	if (!device_property_read_u32(dev, "linux,mode", &mode))
-		config.mode = mode;
 
-	sim = misc_sim_device_create(&config, dev);
+	ret = device_property_match_property_string(dev, "linux,kind",
+						    misc_sim_kind_names,
+						    MISC_SIM_KIND_COUNT);
+	if (ret >= 0)
+		config.kind = ret;
+	else if (device_property_present(dev, "linux,kind"))
+		return -EINVAL;
+
+	sim = misc_sim_instance_create(name, &config, faults, dev);
 	if (IS_ERR(sim))
 		return PTR_ERR(sim);
 
@@ -74,23 +95,9 @@ static int misc_sim_create_from(struct platform_device *pdev)
 	return 0;
 }
 
-static int misc_sim_probe(struct platform_device *pdev)
-{
-	struct misc_sim_platform_data *pdata = dev_get_platdata(&pdev->dev);
-	int ret = misc_sim_create_from(pdev);
-
-	if (!pdata)
-		return ret;
-
-	/* configfs tells the user; the core logs all errors but -ENODEV. */
-	pdata->error = ret;
-	return ret ? -ENODEV : 0;
-}
-
-/* Unplugs; whoever has the device open keeps what is left of it. */
 static void misc_sim_remove(struct platform_device *pdev)
 {
-	misc_sim_device_unplug(platform_get_drvdata(pdev));
+	misc_sim_instance_unplug(platform_get_drvdata(pdev));
 }
 
 static const struct of_device_id misc_sim_of_match[] = {
@@ -105,7 +112,5 @@ struct platform_driver misc_sim_platform_driver = {
 	.driver	= {
 		.name		= MISC_SIM_NAME,
 		.of_match_table	= misc_sim_of_match,
-		/* configfs wants to know how the probe ended */
-		.probe_type	= PROBE_FORCE_SYNCHRONOUS,
 	},
 };

@@ -5,16 +5,19 @@
 use crate::{
     device::{
         Config,
-        Instance,
+        Kind,
         CAPACITY_MAX,
-        LATENCY_US_MAX, //
+        LATENCY_US_MAX,
+        NAME_MAX, //
     },
-    fault::Faults, //
+    fault::Faults,
+    instance::Instance, //
 };
 use kernel::{
     device::{
         self,
         property::FwNode,
+        Bound,
         Core, //
     },
     of,
@@ -24,7 +27,7 @@ use kernel::{
     sync::atomic::ordering::Relaxed, //
 };
 
-/// Returns the message of the firmware node, if there is one.
+/// Returns the first message, or [`None`] if the property is missing.
 fn read_message(dev: &device::Device, node: &FwNode) -> Result<Option<KVec<u8>>> {
     let count = match node.property_count_elem::<u8>(c"linux,message") {
         Err(EINVAL) => return Ok(None),
@@ -38,32 +41,41 @@ fn read_message(dev: &device::Device, node: &FwNode) -> Result<Option<KVec<u8>>>
     Ok(Some(message.required_by(dev)?))
 }
 
-fn create_from(dev: &device::Device) -> Result<Instance> {
-    let (faults, _) = Faults::new()?;
-    let mut config = Config::new(dev.name());
-    let Some(node) = dev.fwnode() else {
-        return Instance::create(&config, faults, Some(dev));
-    };
-    let message = read_message(dev, node)?;
-    let label = node.property_read::<CString>(c"label").optional();
-    let latency_us = node.property_read(c"linux,latency-us").or_default();
+/// Returns BUS:DEVICE, which no directory in configfs can be named.
+fn bus_device_name(dev: &device::Device) -> Result<CString> {
+    let name = CString::try_from_fmt(fmt!("platform:{}", dev.name()))?;
 
-    if let Some(message) = &message {
-        config.message = message;
-    }
-    if let Some(label) = &label {
-        config.name = label;
-    }
-    config.capacity = node.property_read(c"linux,capacity").or(config.capacity);
-    config.period_us = node.property_read(c"linux,period-us").or(config.period_us);
-    config.blocking = node.property_read_bool(c"linux,blocking");
-    if latency_us > LATENCY_US_MAX {
+    if name.to_bytes().len() > NAME_MAX || name.to_bytes().iter().any(|c| b"/!".contains(c)) {
         return Err(EINVAL);
     }
-    faults.latency_us.store(latency_us, Relaxed);
-    config.mode = node.property_read(c"linux,mode").or(config.mode);
+    Ok(name)
+}
 
-    Instance::create(&config, faults, Some(dev))
+fn probe(dev: &device::Device<Bound>) -> Result<Instance> {
+    let name = bus_device_name(dev)?;
+    let faults = Faults::new()?;
+    let mut config = Config::default();
+
+    if let Some(node) = dev.fwnode() {
+        config.message = read_message(dev, node)?;
+        config.capacity = node.property_read(c"linux,capacity").or(config.capacity);
+        config.period_us = node.property_read(c"linux,period-us").or(config.period_us);
+        config.mode = node.property_read(c"linux,mode").or(config.mode);
+
+        let latency_us = node.property_read(c"linux,latency-us").or_default();
+        if latency_us > LATENCY_US_MAX {
+            return Err(EINVAL);
+        }
+        faults.latency_us.store(latency_us, Relaxed);
+
+        if let Some(kind) = node.property_read::<CString>(c"linux,kind").optional() {
+            config.kind = Kind::from_name(kind.to_bytes())?;
+        } else if node.property_present(c"linux,kind") {
+            return Err(EINVAL);
+        }
+    }
+
+    Instance::create(&name, &config, faults, Some(dev))
 }
 
 kernel::of_device_table!(OF_TABLE, (), [(of::DeviceId::new(c"linux,misc-sim"), ())]);
@@ -71,8 +83,7 @@ kernel::of_device_table!(OF_TABLE, (), [(of::DeviceId::new(c"linux,misc-sim"), (
 /// The driver of platform devices.
 pub(crate) struct Driver;
 
-/// When a device is unbound, its instance is dropped, which unplugs it; whoever has it open keeps
-/// what is left of it.
+/// Dropping the instance of a device unplugs it, when the device is unbound.
 impl platform::Driver for Driver {
     type IdInfo = ();
     type Data<'bound> = Instance;
@@ -83,6 +94,6 @@ impl platform::Driver for Driver {
         pdev: &'bound platform::Device<Core<'_>>,
         _info: Option<&'bound Self::IdInfo>,
     ) -> impl PinInit<Instance, Error> + 'bound {
-        create_from(pdev.as_ref())
+        probe(pdev.as_ref())
     }
 }

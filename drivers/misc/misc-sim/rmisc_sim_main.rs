@@ -10,13 +10,16 @@ mod config;
 mod device;
 mod fault;
 mod file;
+mod instance;
 mod message;
 mod platform;
+mod stream;
 mod sysfs;
 mod trace;
 
-use device::Instance;
+use device::Config;
 use fault::Faults;
+use instance::Instance;
 use kernel::{
     configfs,
     driver,
@@ -27,14 +30,12 @@ module! {
     type: RmiscSim,
     name: "rmisc_sim",
     authors: ["misc-sim <misc-sim@example.org>"],
-    description: "Simulated misc character device, in Rust",
+    description: "Simulated misc character device, Rust reference driver",
     license: "GPL",
     alias: ["platform:rmisc-sim"],
 }
 
-const GREETING: &[u8] = b"Hello from rmisc-sim!\n";
-
-/// Dropped in this order.
+/// The fields are dropped from the first to the last.
 #[pin_data]
 struct RmiscSim {
     _default: Instance,
@@ -44,19 +45,22 @@ struct RmiscSim {
     _driver: driver::Registration<kernel::platform::Adapter<platform::Driver>>,
 }
 
+fn create_default() -> Result<Instance> {
+    let instance = Instance::create(c"0", &Config::default(), Faults::new()?, None)?;
+
+    instance::allow();
+    Ok(instance)
+}
+
 impl kernel::InPlaceModule for RmiscSim {
+    /// The driver cannot refuse devices until the default instance exists, as it does in C, because
+    /// there is no abstraction for `driver_attach()`, which would bind them afterwards.
     fn init(module: &'static ThisModule) -> impl PinInit<Self, Error> {
-        device::init();
-
-        pin_init::pin_init_scope(move || {
-            let (faults, _) = Faults::new()?;
-
-            Ok(try_pin_init!(Self {
-                _driver <- driver::Registration::new(c"rmisc-sim", module),
-                _config <- config::subsystem(),
-                // Last, as whoever has opened it counts on the module.
-                _default: Instance::create(&device::Config::new(c"0"), faults, None)?,
-            }))
+        try_pin_init!(Self {
+            _driver <- driver::Registration::new(c"rmisc-sim", module),
+            _config <- config::subsystem(),
+            // Nothing may fail once user space can open a node.
+            _default: create_default()?,
         })
     }
 }

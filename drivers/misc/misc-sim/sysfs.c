@@ -2,7 +2,7 @@
 /*
  * Attributes of the simulated misc device in /sys/class/misc
  *
- * They can be read before misc_register() returns.
+ * User space can read them before misc_register() returns.
  */
 
 #include <linux/device.h>

@@ -2,16 +2,15 @@
 
 //! Attributes of the simulated misc device in `/sys/class/misc`.
 //!
-//! They can be read before the device is registered.
+//! User space can read them before the registration returns.
 
-use crate::{
-    device::Device,
-    file::SimFile, //
-};
+use crate::device::Device;
 use kernel::{
     fmt::Write as _,
     miscdevice::{
         Attribute,
+        AttributeGroup,
+        AttributeList,
         MiscDeviceAttribute, //
     },
     prelude::*,
@@ -22,7 +21,7 @@ use kernel::{
 struct Generation;
 
 impl MiscDeviceAttribute for Generation {
-    type Device = SimFile;
+    type Data = Arc<Device>;
 
     const NAME: &'static CStr = c"generation";
 
@@ -34,7 +33,7 @@ impl MiscDeviceAttribute for Generation {
 struct Length;
 
 impl MiscDeviceAttribute for Length {
-    type Device = SimFile;
+    type Data = Arc<Device>;
 
     const NAME: &'static CStr = c"length";
 
@@ -48,18 +47,18 @@ impl MiscDeviceAttribute for Length {
 struct Capacity;
 
 impl MiscDeviceAttribute for Capacity {
-    type Device = SimFile;
+    type Data = Arc<Device>;
 
     const NAME: &'static CStr = c"capacity";
 
     fn show(dev: &Arc<Device>, f: &mut Formatter<'_>) -> Result {
-        Ok(writeln!(f, "{}", dev.capacity())?)
+        Ok(writeln!(f, "{}", dev.capacity)?)
     }
 }
 
-pub(crate) const ATTRIBUTES: &[Option<&Attribute<SimFile>>] = &[
+/// The attributes of every device.
+pub(crate) const GROUP: AttributeGroup<Arc<Device>> = AttributeGroup::new(&AttributeList::new([
     Attribute::new::<Generation>(),
     Attribute::new::<Length>(),
     Attribute::new::<Capacity>(),
-    None,
-];
+]));

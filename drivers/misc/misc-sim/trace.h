@@ -11,35 +11,31 @@
 
 #include <linux/tracepoint.h>
 
-#include "misc-sim.h"
-
 TRACE_EVENT(misc_sim_publish,
-	    TP_PROTO(const struct misc_sim_device *dev,
-		     const struct misc_sim_message *msg),
-	    TP_ARGS(dev, msg),
-	    TP_STRUCT__entry(__string(name, dev->name)
+	    TP_PROTO(const char *name, u64 generation, size_t length),
+	    TP_ARGS(name, generation, length),
+	    TP_STRUCT__entry(__string(name, name)
 			     __field(u64, generation)
 			     __field(size_t, length)
 	    ),
 	    TP_fast_assign(__assign_str(name);
-			   __entry->generation = msg->generation;
-			   __entry->length = msg->length;
+			   __entry->generation = generation;
+			   __entry->length = length;
 	    ),
 	    TP_printk("name=%s generation=%llu length=%zu",
 		      __get_str(name), __entry->generation, __entry->length)
 );
 
 TRACE_EVENT(misc_sim_read,
-	    TP_PROTO(const struct misc_sim_device *dev,
-		     const struct misc_sim_message *msg, loff_t pos, ssize_t ret),
-	    TP_ARGS(dev, msg, pos, ret),
-	    TP_STRUCT__entry(__string(name, dev->name)
+	    TP_PROTO(const char *name, u64 generation, loff_t pos, ssize_t ret),
+	    TP_ARGS(name, generation, pos, ret),
+	    TP_STRUCT__entry(__string(name, name)
 			     __field(u64, generation)
 			     __field(loff_t, pos)
 			     __field(ssize_t, ret)
 	    ),
 	    TP_fast_assign(__assign_str(name);
-			   __entry->generation = msg->generation;
+			   __entry->generation = generation;
 			   __entry->pos = pos;
 			   __entry->ret = ret;
 	    ),
@@ -48,10 +44,22 @@ TRACE_EVENT(misc_sim_read,
 		      __entry->ret)
 );
 
+TRACE_EVENT(misc_sim_fault,
+	    TP_PROTO(const char *name, const char *fault),
+	    TP_ARGS(name, fault),
+	    TP_STRUCT__entry(__string(name, name)
+			     __string(fault, fault)
+	    ),
+	    TP_fast_assign(__assign_str(name);
+			   __assign_str(fault);
+	    ),
+	    TP_printk("name=%s fault=%s", __get_str(name), __get_str(fault))
+);
+
 TRACE_EVENT(misc_sim_unplug,
-	    TP_PROTO(const struct misc_sim_device *dev),
-	    TP_ARGS(dev),
-	    TP_STRUCT__entry(__string(name, dev->name)
+	    TP_PROTO(const char *name),
+	    TP_ARGS(name),
+	    TP_STRUCT__entry(__string(name, name)
 	    ),
 	    TP_fast_assign(__assign_str(name);
 	    ),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Tracepoints of the simulated misc device in Rust: what C alone can make
+ * Tracepoints of the simulated misc device in Rust, which only C can define
  */
 
 #define CREATE_TRACE_POINTS

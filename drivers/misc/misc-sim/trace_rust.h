@@ -1,65 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Tracepoints of the simulated misc device in Rust
+ * Tracepoints of the simulated misc device in Rust: those in C, under other names
  */
 
-#undef TRACE_SYSTEM
-#define TRACE_SYSTEM rmisc_sim
+#define misc_sim		rmisc_sim
+#define misc_sim_publish	rmisc_sim_publish
+#define misc_sim_read		rmisc_sim_read
+#define misc_sim_fault		rmisc_sim_fault
+#define misc_sim_unplug		rmisc_sim_unplug
 
-#if !defined(_MISC_SIM_TRACE_RUST_H) || defined(TRACE_HEADER_MULTI_READ)
-#define _MISC_SIM_TRACE_RUST_H
+#include "trace.h"
 
-#include <linux/tracepoint.h>
-
-TRACE_EVENT(rmisc_sim_publish,
-	    TP_PROTO(const char *name, u64 generation, size_t length),
-	    TP_ARGS(name, generation, length),
-	    TP_STRUCT__entry(__string(name, name)
-			     __field(u64, generation)
-			     __field(size_t, length)
-	    ),
-	    TP_fast_assign(__assign_str(name);
-			   __entry->generation = generation;
-			   __entry->length = length;
-	    ),
-	    TP_printk("name=%s generation=%llu length=%zu",
-		      __get_str(name), __entry->generation, __entry->length)
-);
-
-TRACE_EVENT(rmisc_sim_read,
-	    TP_PROTO(const char *name, u64 generation, loff_t pos, ssize_t ret),
-	    TP_ARGS(name, generation, pos, ret),
-	    TP_STRUCT__entry(__string(name, name)
-			     __field(u64, generation)
-			     __field(loff_t, pos)
-			     __field(ssize_t, ret)
-	    ),
-	    TP_fast_assign(__assign_str(name);
-			   __entry->generation = generation;
-			   __entry->pos = pos;
-			   __entry->ret = ret;
-	    ),
-	    TP_printk("name=%s generation=%llu pos=%lld ret=%zd",
-		      __get_str(name), __entry->generation, __entry->pos,
-		      __entry->ret)
-);
-
-TRACE_EVENT(rmisc_sim_unplug,
-	    TP_PROTO(const char *name),
-	    TP_ARGS(name),
-	    TP_STRUCT__entry(__string(name, name)
-	    ),
-	    TP_fast_assign(__assign_str(name);
-	    ),
-	    TP_printk("name=%s", __get_str(name))
-);
-
-#endif /* _MISC_SIM_TRACE_RUST_H */
-
-#undef TRACE_INCLUDE_PATH
-#define TRACE_INCLUDE_PATH .
-#undef TRACE_INCLUDE_FILE
-#define TRACE_INCLUDE_FILE trace_rust
-
-/* This part must be outside protection */
-#include <trace/define_trace.h>
+#undef misc_sim
+#undef misc_sim_publish
+#undef misc_sim_read
+#undef misc_sim_fault
+#undef misc_sim_unplug

@@ -11,12 +11,12 @@
 #include <linux/types.h>
 
 /**
- * struct misc_sim_info - what %MISC_SIM_IOC_INFO returns
+ * struct misc_sim_info - result of %MISC_SIM_IOC_INFO
  * @generation: generation of the current message
- * @seen: generation that this open file has last read to its end, 0 for none
+ * @seen: generation that this open file last read to its end, 0 if none
  * @length: length of the current message in bytes
  * @capacity: length of the longest message that the device accepts
- * @flags: 0; ignore bits that you do not know
+ * @flags: 0; ignore unknown bits
  * @reserved: 0
  */
 struct misc_sim_info {
@@ -29,9 +29,9 @@ struct misc_sim_info {
 };
 
 /**
- * struct misc_sim_replace - what %MISC_SIM_IOC_REPLACE takes
- * @generation: the generation that the current message must have
- * @data: pointer to the new message
+ * struct misc_sim_replace - argument of %MISC_SIM_IOC_REPLACE
+ * @generation: expected generation of the current message
+ * @data: address of the new message, ignored if @length is 0
  * @length: length of the new message in bytes, may be 0
  * @reserved: must be 0
  */

@@ -159,42 +159,47 @@ static void message_read(struct kunit *test)
 struct page_case {
 	const char *name;
 	size_t length;
-	pgoff_t pages;
 };
 
 static const struct page_case page_cases[] = {
-	{ "empty",		0,		1 },
-	{ "one byte",		1,		1 },
-	{ "almost a page",	PAGE_SIZE - 1,	1 },
-	{ "a page",		PAGE_SIZE,	1 },
-	{ "a page and a byte",	PAGE_SIZE + 1,	2 },
-	{ "two pages",		2 * PAGE_SIZE,	2 },
+	{ "empty",		0 },
+	{ "one byte",		1 },
+	{ "almost a page",	PAGE_SIZE - 1 },
+	{ "a page",		PAGE_SIZE },
+	{ "a page and a byte",	PAGE_SIZE + 1 },
+	{ "two pages",		2 * PAGE_SIZE },
 };
 
 KUNIT_ARRAY_PARAM_DESC(page, page_cases, name);
 
+static void expect_page(struct kunit *test, const struct misc_sim_message *msg,
+			pgoff_t index, const u8 *expected)
+{
+	u8 *copy = kunit_kmalloc(test, PAGE_SIZE, GFP_KERNEL);
+	struct page *page;
+
+	KUNIT_ASSERT_NOT_NULL(test, copy);
+	page = misc_sim_message_page(msg, index);
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	memcpy_from_page(copy, page, 0, PAGE_SIZE);
+	__free_page(page);
+	KUNIT_EXPECT_MEMEQ(test, copy, expected, PAGE_SIZE);
+}
+
+/* The pages after the end of the message are there, too, and zero. */
 static void message_page(struct kunit *test)
 {
 	const struct page_case *c = test->param_value;
-	u8 *data = kunit_kzalloc(test, 2 * PAGE_SIZE, GFP_KERNEL);
+	u8 *data = kunit_kzalloc(test, 4 * PAGE_SIZE, GFP_KERNEL);
 	struct misc_sim_message *msg;
 
 	KUNIT_ASSERT_NOT_NULL(test, data);
 	memset(data, 'd', c->length);
 	msg = adopt(test, misc_sim_message_create(data, c->length, GFP_KERNEL));
 
-	KUNIT_EXPECT_EQ(test, misc_sim_message_pages(msg), c->pages);
-	for (pgoff_t i = 0; i < c->pages; i++) {
-		struct page *page = misc_sim_message_page(msg, i);
-		u8 *copy = kunit_kmalloc(test, PAGE_SIZE, GFP_KERNEL);
-
-		KUNIT_ASSERT_NOT_NULL(test, page);
-		if (copy)
-			memcpy_from_page(copy, page, 0, PAGE_SIZE);
-		__free_page(page);
-		KUNIT_ASSERT_NOT_NULL(test, copy);
-		KUNIT_EXPECT_MEMEQ(test, copy, data + i * PAGE_SIZE, PAGE_SIZE);
-	}
+	for (pgoff_t i = 0; i < 4; i++)
+		expect_page(test, msg, i, data + i * PAGE_SIZE);
+	expect_page(test, msg, ULONG_MAX, data + 3 * PAGE_SIZE);
 }
 
 static void message_counts_references(struct kunit *test)
@@ -207,7 +212,6 @@ static void message_counts_references(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, kref_read(&msg->ref), 2);
 	misc_sim_message_put(msg);
 	KUNIT_EXPECT_EQ(test, kref_read(&msg->ref), 1);
-	misc_sim_message_put(NULL);
 }
 
 static struct kunit_case message_cases[] = {

@@ -5,13 +5,17 @@
  * run it on a kernel with kmemleak.
  */
 
+#include <sys/epoll.h>
 #include <sys/mman.h>
+#include <sys/uio.h>
 #include "instance.h"
 
-static const struct {
+/* What the machine is told to let fail. The program restores it when it ends. */
+static struct {
 	const char *path, *value;
 	bool optional;
-} injection[] = {
+	char saved[16];
+} settings[] = {
 	{ "/sys/kernel/debug/failslab/ignore-gfp-wait", "N" },
 	{ "/sys/kernel/debug/failslab/verbose", "0" },
 	{ "/sys/kernel/debug/fail_page_alloc/ignore-gfp-wait", "N", true },
@@ -20,66 +24,64 @@ static const struct {
 	{ "/sys/kernel/debug/fail_usercopy/verbose", "0", true },
 };
 
-FIXTURE(allocations) {
-	struct instance it;		/* its name is an allocation of its own */
-	int fail_nth;
-	char saved[ARRAY_SIZE(injection)][16];
-};
-
-FIXTURE_VARIANT(allocations) {
-	const char *module;
-	const char *driver;
-	const char *greeting;
-	bool rust;
-};
-
-FIXTURE_VARIANT_ADD(allocations, c) {
-	.module = "misc_sim",
-	.driver = "misc-sim",
-	.greeting = "Hello from misc-sim!\n",
-};
-
-FIXTURE_VARIANT_ADD(allocations, rust) {
-	.module = "rmisc_sim",
-	.driver = "rmisc-sim",
-	.greeting = "Hello from rmisc-sim!\n",
-	.rust = true,
-};
-
-FIXTURE_SETUP(allocations)
+static void save_settings(void)
 {
-	const char *lack = lack_of_instances(variant->module, variant->driver);
 	unsigned int i;
 
-	if (lack)
-		SKIP(return, "%s", lack);
+	for (i = 0; i < ARRAY_SIZE(settings); i++)
+		read_file(settings[i].path, settings[i].saved, sizeof(settings[i].saved));
+}
+
+static void restore_settings(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(settings); i++)
+		if (settings[i].saved[0])
+			write_file(settings[i].path, settings[i].saved);
+}
+
+/* kselftest ends a program that takes too long. */
+static void restore_and_exit(int signal)
+{
+	restore_settings();
+	_exit(128 + signal);
+}
+
+FIXTURE(fail_nth) {
+	struct instance it;		/* its name is an allocation of its own */
+	int fail_nth;
+};
+
+DRIVER_VARIANTS(fail_nth);
+
+FIXTURE_SETUP(fail_nth)
+{
+	unsigned int i;
+
+	if (!driver_is_there(_metadata, variant->driver))
+		return;
 	self->fail_nth = open("/proc/thread-self/fail-nth", O_RDWR | O_CLOEXEC);
-	if (self->fail_nth < 0 || access(injection[0].path, F_OK))
-		SKIP(return, "no failslab");
-	for (i = 0; i < ARRAY_SIZE(injection); i++) {
-		if (injection[i].optional && access(injection[i].path, F_OK))
-			continue;
-		ASSERT_LT(0, read_file(injection[i].path, self->saved[i],
-				       sizeof(self->saved[i])));
-	}
+	if (self->fail_nth < 0)
+		SKIP(return, "no fail-nth");
+	for (i = 0; i < ARRAY_SIZE(settings); i++)
+		if (!settings[i].optional && !settings[i].saved[0])
+			SKIP(return, "no %s", settings[i].path);
+
 	self->it = make_instance(_metadata, variant->driver,
 				 PREFIX "longer-than-the-name-of-an-item");
 
 	/* A fault of the instance is an allocation like all others, then. */
 	configure(_metadata, &self->it, "errno", "12");
 	configure(_metadata, &self->it, "capacity", "65536");
-	for (i = 0; i < ARRAY_SIZE(injection); i++)
-		if (self->saved[i][0])
-			write_file(injection[i].path, injection[i].value);
+	for (i = 0; i < ARRAY_SIZE(settings); i++)
+		if (settings[i].saved[0])
+			write_file(settings[i].path, settings[i].value);
 }
 
-FIXTURE_TEARDOWN_PARENT(allocations)
+FIXTURE_TEARDOWN_PARENT(fail_nth)
 {
-	unsigned int i;
-
-	for (i = 0; i < ARRAY_SIZE(injection); i++)
-		if (self->saved[i][0])
-			write_file(injection[i].path, self->saved[i]);
+	restore_settings();
 	remove_instances(variant->driver);
 }
 
@@ -159,7 +161,7 @@ static void expect_works(struct __test_metadata *_metadata, const struct instanc
 	close(fd);
 }
 
-TEST_F_TIMEOUT(allocations, mkdir, 300)
+TEST_F_TIMEOUT(fail_nth, mkdir, 300)
 {
 	struct attempt attempt = { .fail_nth = self->fail_nth };
 
@@ -171,19 +173,19 @@ TEST_F_TIMEOUT(allocations, mkdir, 300)
 			continue;
 		}
 		plug(_metadata, &self->it);
-		expect_works(_metadata, &self->it, variant->greeting);
+		expect_works(_metadata, &self->it, variant->driver->greeting);
 		EXPECT_EQ(0, rmdir(self->it.dir));
 	}
 	EXPECT_LT(0, attempt.errors);
 }
 
-TEST_F(allocations, message)
+TEST_F(fail_nth, message)
 {
 	struct attempt attempt = { .fail_nth = self->fail_nth };
 
 	configure(_metadata, &self->it, "message", "old");
 	while (arm(_metadata, &attempt)) {
-		if (!succeeded(_metadata, &attempt, set(&self->it, "message", "new"))) {
+		if (!succeeded(_metadata, &attempt, set_attribute(&self->it, "message", "new"))) {
 			expect_no_memory(_metadata, &attempt);
 			expect_file(_metadata, self->it.dir, "message", "old");
 			continue;
@@ -194,34 +196,52 @@ TEST_F(allocations, message)
 	EXPECT_LT(0, attempt.errors);
 }
 
-/*
- * Not all that lacks memory here is the driver: the driver core gives EINVAL where it
- * has none for a name, and gets no further than to register the platform device
- * (ENXIO). When it has none for the node it does not tell at all.
- */
-TEST_F_TIMEOUT(allocations, live, 300)
+TEST_F(fail_nth, live_message)
+{
+	struct attempt attempt = { .fail_nth = self->fail_nth };
+	struct misc_sim_info before, now;
+	int fd = plug_and_open(_metadata, &self->it, O_RDWR);
+
+	configure(_metadata, &self->it, "message", "old");
+	before = get_info(_metadata, fd);
+	while (arm(_metadata, &attempt)) {
+		if (!succeeded(_metadata, &attempt, set_attribute(&self->it, "message", "new"))) {
+			expect_no_memory(_metadata, &attempt);
+			expect_file(_metadata, self->it.dir, "message", "old");
+			now = get_info(_metadata, fd);
+			EXPECT_EQ(0, memcmp(&before, &now, sizeof(now)));
+			continue;
+		}
+		expect_file(_metadata, self->it.dir, "message", "new");
+		expect_current(_metadata, self->it.node, "new", 3);
+		configure(_metadata, &self->it, "message", "old");
+		before = get_info(_metadata, fd);
+	}
+	EXPECT_LT(0, attempt.errors);
+}
+
+/* When there is no memory for the node in /dev, the driver core does not tell. */
+TEST_F_TIMEOUT(fail_nth, live, 300)
 {
 	struct attempt attempt = { .fail_nth = self->fail_nth };
 
 	while (arm(_metadata, &attempt)) {
-		if (!succeeded(_metadata, &attempt, set(&self->it, "live", "1"))) {
-			if (attempt.error != EINVAL && attempt.error != ENXIO)
-				expect_no_memory(_metadata, &attempt);
+		if (!succeeded(_metadata, &attempt, set_attribute(&self->it, "live", "1"))) {
+			expect_no_memory(_metadata, &attempt);
 			expect_file(_metadata, self->it.dir, "live", "0\n");
-			expect_file(_metadata, self->it.dir, "dev_name", "\n");
 			EXPECT_ERRNO(ENOENT, access(self->it.node, F_OK));
 			EXPECT_ERRNO(ENOENT, access(self->it.sysfs, F_OK));
 			continue;
 		}
 		expect_file(_metadata, self->it.dir, "live", "1\n");
 		if (!attempt.failed || !access(self->it.node, F_OK))
-			expect_works(_metadata, &self->it, variant->greeting);
+			expect_works(_metadata, &self->it, variant->driver->greeting);
 		unplug(_metadata, &self->it);
 	}
 	EXPECT_LT(0, attempt.errors);
 }
 
-TEST_F(allocations, open)
+TEST_F(fail_nth, open)
 {
 	struct attempt attempt = { .fail_nth = self->fail_nth };
 	int fd;
@@ -233,16 +253,23 @@ TEST_F(allocations, open)
 			expect_no_memory(_metadata, &attempt);
 			continue;
 		}
-		expect_rest(_metadata, fd, variant->greeting, strlen(variant->greeting));
+		expect_greeting(_metadata, fd, variant->driver);
 		close(fd);
 	}
-	expect_works(_metadata, &self->it, variant->greeting);
+	expect_works(_metadata, &self->it, variant->driver->greeting);
 	EXPECT_LT(0, attempt.errors);
 }
 
 static long write_message(int fd, __u64 generation, const void *data, __u32 length)
 {
 	return write(fd, data, length);
+}
+
+static long writev_message(int fd, __u64 generation, const void *data, __u32 length)
+{
+	struct iovec iov[] = { { (void *)data, 7 }, { (char *)data + 7, length - 7 } };
+
+	return writev(fd, iov, ARRAY_SIZE(iov));
 }
 
 static long replace_message(int fd, __u64 generation, const void *data, __u32 length)
@@ -280,23 +307,150 @@ static void fail_publishing(struct __test_metadata *_metadata, const struct inst
 			}
 			before = start_reading(_metadata, fd);
 		}
-		EXPECT_TRUE(i || attempt.errors);
+		EXPECT_LT(0, attempt.errors);
 	}
 }
 
-TEST_F(allocations, write)
+TEST_F(fail_nth, write)
 {
 	fail_publishing(_metadata, &self->it, self->fail_nth, write_message);
 }
 
-TEST_F(allocations, replace)
+TEST_F(fail_nth, writev)
+{
+	fail_publishing(_metadata, &self->it, self->fail_nth, writev_message);
+}
+
+TEST_F(fail_nth, replace)
 {
 	fail_publishing(_metadata, &self->it, self->fail_nth, replace_message);
 }
 
-TEST_F(allocations, mmap)
+/*
+ * Without memory at once is not without memory: the caller is told to try again,
+ * and whoever waits for that is woken. Faults have an errno of their own here.
+ */
+TEST_F(fail_nth, write_nowait)
 {
 	struct attempt attempt = { .fail_nth = self->fail_nth };
+	int fd = plug_and_open(_metadata, &self->it, O_RDWR);
+	struct epoll_event event = { .events = EPOLLOUT | EPOLLET };
+	struct iovec iov = { (void *)"new", 3 };
+	int epoll = epoll_create1(EPOLL_CLOEXEC);
+	struct misc_sim_info before;
+	int again = 0;
+
+	ASSERT_LE(0, epoll);
+	ASSERT_EQ(0, epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event));
+	configure(_metadata, &self->it, "errno", "71");
+	before = start_reading(_metadata, fd);
+	ASSERT_EQ(1, epoll_wait(epoll, &event, 1, 0));
+	while (arm(_metadata, &attempt)) {
+		if (succeeded(_metadata, &attempt, pwritev2(fd, &iov, 1, -1, RWF_NOWAIT))) {
+			EXPECT_EQ(before.generation + 1, get_info(_metadata, fd).generation);
+			before = start_reading(_metadata, fd);
+			epoll_wait(epoll, &event, 1, 0);
+			continue;
+		}
+		if (attempt.error == EAGAIN) {
+			again++;
+			EXPECT_EQ(1, epoll_wait(epoll, &event, 1, 0));
+		} else if (attempt.error != EPROTO) {
+			expect_no_memory(_metadata, &attempt);
+		}
+		expect_unchanged(_metadata, fd, self->it.node, &before);
+		before = start_reading(_metadata, fd);
+		epoll_wait(epoll, &event, 1, 0);
+	}
+	EXPECT_LT(0, again);
+}
+
+/* These allocate nothing in the driver, but the kernel may, and faults happen. */
+
+static ssize_t read_it(int fd, struct iovec *iov, int pipe)
+{
+	return readv(fd, iov, 2);
+}
+
+static ssize_t read_it_nowait(int fd, struct iovec *iov, int pipe)
+{
+	return preadv2(fd, iov, 2, -1, RWF_NOWAIT);
+}
+
+static ssize_t splice_it(int fd, struct iovec *iov, int pipe)
+{
+	return splice(fd, NULL, pipe, NULL, 4096, 0);
+}
+
+/* What was not read stays to be read. */
+static void fail_reading(struct __test_metadata *_metadata, const struct instance *inst,
+			 int fail_nth, typeof(read_it) *call)
+{
+	struct attempt attempt = { .fail_nth = fail_nth };
+	char a[TEXT_POS], b[64];
+	struct iovec iov[] = { { a, sizeof(a) }, { b, sizeof(b) } };
+	int pipe[2], fd;
+	ssize_t ret;
+
+	ASSERT_EQ(0, pipe2(pipe, O_CLOEXEC | O_NONBLOCK));
+	configure(_metadata, inst, "message", text);
+	fd = plug_and_open(_metadata, inst, O_RDWR);
+	while (arm(_metadata, &attempt)) {
+		ret = call(fd, iov, pipe[1]);
+		if (!succeeded(_metadata, &attempt, ret)) {
+			expect_no_memory(_metadata, &attempt);
+			EXPECT_EQ(0, lseek(fd, 0, SEEK_CUR));
+			continue;
+		}
+		EXPECT_EQ(ret, lseek(fd, 0, SEEK_CUR));
+		EXPECT_TRUE(ret == TEXT_LEN || (attempt.failed && ret == TEXT_LEN / 2));
+		if (call == splice_it) {
+			expect_message(_metadata, pipe[0], text, ret);
+		} else {
+			EXPECT_EQ(0, memcmp(text, a, sizeof(a)));
+			EXPECT_EQ(0, memcmp(text + sizeof(a), b, ret - sizeof(a)));
+		}
+		EXPECT_EQ(0, lseek(fd, 0, SEEK_SET));
+	}
+	EXPECT_TRUE(attempt.errors || !has_faults(inst));
+}
+
+TEST_F(fail_nth, readv)
+{
+	fail_reading(_metadata, &self->it, self->fail_nth, read_it);
+}
+
+TEST_F(fail_nth, readv_nowait)
+{
+	fail_reading(_metadata, &self->it, self->fail_nth, read_it_nowait);
+}
+
+TEST_F(fail_nth, splice)
+{
+	fail_reading(_metadata, &self->it, self->fail_nth, splice_it);
+}
+
+TEST_F(fail_nth, sysfs)
+{
+	struct attempt attempt = { .fail_nth = self->fail_nth };
+	char path[2 * PATH_LEN], value[16];
+
+	plug(_metadata, &self->it);
+	snprintf(path, sizeof(path), "%s/capacity", self->it.sysfs);
+	while (arm(_metadata, &attempt)) {
+		if (!succeeded(_metadata, &attempt, read_file(path, value, sizeof(value)))) {
+			expect_no_memory(_metadata, &attempt);
+			continue;
+		}
+		EXPECT_STREQ("65536\n", value);
+	}
+	EXPECT_LT(0, attempt.errors);
+}
+
+TEST_F(fail_nth, mmap)
+{
+	struct attempt attempt = { .fail_nth = self->fail_nth };
+	size_t length = strlen(variant->driver->greeting);
 	int fd = plug_and_open(_metadata, &self->it, O_RDWR);
 	char *map;
 
@@ -306,42 +460,51 @@ TEST_F(allocations, mmap)
 			expect_no_memory(_metadata, &attempt);
 			continue;
 		}
-		EXPECT_EQ(0, memcmp(variant->greeting, map, strlen(variant->greeting)));
+		EXPECT_EQ(0, memcmp(variant->driver->greeting, map, length));
 		munmap(map, page_size());
 	}
 	EXPECT_LT(0, attempt.errors);
 }
 
-/* The page fault may be tried again, and nobody notices. */
-TEST_F(allocations, mmap_fault)
+/* The first page brings the page tables, so the second one needs nothing but itself. */
+TEST_F(fail_nth, mmap_fault)
 {
 	struct attempt attempt = { .fail_nth = self->fail_nth };
-	int fd = plug_and_open(_metadata, &self->it, O_RDWR);
-	char *map, buf[8];
-	int pipe[2];
-	ssize_t ret;
+	size_t page = page_size(), length = strlen(variant->driver->greeting);
+	char value[16], *map, *buf = calloc(2, page);
+	int fd, ret;
 
-	if (variant->rust)
-		SKIP(return, "no abstraction in Rust for struct vm_operations_struct");
-	ASSERT_EQ(0, pipe2(pipe, O_CLOEXEC | O_NONBLOCK));
+	if (variant->driver == &rust_driver)
+		SKIP(return, "the driver in Rust copies all pages at mmap()");
+
+	ASSERT_TRUE(!!buf);
+	memcpy(buf + page, variant->driver->greeting, length);
+	snprintf(value, sizeof(value), "%zu", 2 * page);
+	configure(_metadata, &self->it, "capacity", value);
+	fd = plug_and_open(_metadata, &self->it, O_RDWR);
+	publish(_metadata, fd, buf, page + length);
 	do {
-		map = mmap(NULL, page_size(), PROT_READ, MAP_SHARED, fd, 0);
+		map = mmap(NULL, 2 * page, PROT_READ, MAP_SHARED, fd, 0);
 		ASSERT_TRUE(map != MAP_FAILED);
+		EXPECT_EQ(0, map[0]);
 		if (!arm(_metadata, &attempt))
 			break;
-		ret = write(pipe[1], map, sizeof(buf));
-		if (succeeded(_metadata, &attempt, ret)) {
-			EXPECT_EQ(sizeof(buf), read(pipe[0], buf, sizeof(buf)));
-			EXPECT_EQ(0, memcmp(variant->greeting, buf, sizeof(buf)));
-		} else {
-			EXPECT_EQ(EFAULT, attempt.error);
-		}
-		EXPECT_EQ(0, memcmp(variant->greeting, map, sizeof(buf)));
-	} while (!munmap(map, page_size()));
+		ret = madvise(map + page, page, MADV_POPULATE_READ);
+		if (!succeeded(_metadata, &attempt, ret))
+			EXPECT_EQ(ENOMEM, attempt.error);
+		EXPECT_EQ(0, memcmp(variant->driver->greeting, map + page, length));
+		EXPECT_EQ(0, map[2 * page - 1]);
+	} while (!munmap(map, 2 * page));
+	EXPECT_LT(0, attempt.errors);
+	free(buf);
 }
 
 int main(int argc, char **argv)
 {
-	atexit(exit_skip_if_nothing_ran);
+	save_settings();
+	atexit(clean_up);
+	atexit(restore_settings);
+	signal(SIGTERM, restore_and_exit);
+	signal(SIGINT, restore_and_exit);
 	return test_harness_run(argc, argv);
 }

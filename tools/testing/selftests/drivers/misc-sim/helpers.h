@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the cases in misc-sim.c have in common. Whatever goes wrong in here is a
- * failure of the case that called.
+ * What all cases have in common. A helper that cannot do its job fails the case
+ * that calls it.
  */
 
 #ifndef _MISC_SIM_HELPERS_H
@@ -13,23 +13,32 @@
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
+#include <stdlib.h>
+#include <string.h>
 #include <time.h>
 #include <linux/misc-sim.h>
 #include <linux/userfaultfd.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include "kselftest_harness.h"
 
 #define POISON		0xcc
 #define DEADLINE_MS	10000	/* whatever takes longer hangs */
+#define PATH_LEN	192
 
 static const char text[] = "0123456789abcdef";
 
 #define TEXT_LEN	(sizeof(text) - 1)
 #define TEXT_POS	5	/* where start_reading() stops */
 
-#define POLL_ALWAYS	(POLLOUT | POLLWRNORM)
-#define POLL_UNREAD	(POLLIN | POLLRDNORM | POLL_ALWAYS)
+/* What poll() reports of each kind of device */
+#define MESSAGE_SEEN	(POLLIN | POLLRDNORM | POLLOUT | POLLWRNORM)
+#define MESSAGE_UNSEEN	(MESSAGE_SEEN | POLLPRI)
+#define STREAM_EMPTY	(POLLOUT | POLLWRNORM)
+#define STREAM_READY	(STREAM_EMPTY | POLLIN | POLLRDNORM)
+#define UNPLUGGED	(POLLERR | POLLHUP | POLLPRI)
 
 #define EXPECT_ERRNO(error, call) do {	\
 	errno = 0;			\
@@ -37,14 +46,47 @@ static const char text[] = "0123456789abcdef";
 	EXPECT_EQ(error, errno);	\
 } while (0)
 
+/* Drivers */
+
+struct driver {
+	const char *module;	/* as /sys/module spells it */
+	const char *name;
+	const char *node;	/* of the default instance */
+	const char *greeting;
+};
+
+static const struct driver c_driver = {
+	.module = "misc_sim",
+	.name = "misc-sim",
+	.node = "/dev/misc-sim-0",
+	.greeting = "Hello from misc-sim!\n",
+};
+
+static const struct driver rust_driver = {
+	.module = "rmisc_sim",
+	.name = "rmisc-sim",
+	.node = "/dev/rmisc-sim-0",
+	.greeting = "Hello from rmisc-sim!\n",
+};
+
+#define DRIVER_VARIANTS(fixture)					\
+	FIXTURE_VARIANT(fixture) { const struct driver *driver; };	\
+	FIXTURE_VARIANT_ADD(fixture, c) { .driver = &c_driver };	\
+	FIXTURE_VARIANT_ADD(fixture, rust) { .driver = &rust_driver }
+
 /* Modules */
+
+static inline int run_on_module(const char *command, const char *module)
+{
+	char line[128];
+
+	snprintf(line, sizeof(line), "%s %s > /dev/null 2>&1", command, module);
+	return system(line);
+}
 
 static inline int load(const char *module)
 {
-	char command[128];
-
-	snprintf(command, sizeof(command), "modprobe -q %s > /dev/null 2>&1", module);
-	return system(command);
+	return run_on_module("modprobe", module);
 }
 
 /* The file that the module comes from; negative if it is built in, or not found. */
@@ -78,6 +120,97 @@ static inline int unload(const char *module)
 {
 	return syscall(SYS_delete_module, module, O_NONBLOCK);
 }
+
+/* The references to a module, or -1 if it is built in or not loaded. */
+static inline int module_references(const struct driver *driver)
+{
+	char path[PATH_LEN];
+	int count = -1;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/sys/module/%s/refcnt", driver->module);
+	file = fopen(path, "r");
+	if (file) {
+		if (fscanf(file, "%d", &count) != 1)
+			count = -1;
+		fclose(file);
+	}
+	return count;
+}
+
+/*
+ * Load the driver, if need be. False, with the case skipped, if it is not
+ * configured; one that is there but does not load is a failure.
+ */
+static inline bool load_driver(struct __test_metadata *_metadata, const struct driver *driver)
+{
+	if (geteuid())
+		SKIP(return false, "not root");
+	if (!access(driver->node, F_OK))
+		return true;
+	if (run_on_module("modinfo", driver->module))
+		SKIP(return false, "no driver %s", driver->name);
+	ASSERT_EQ(0, load(driver->module))
+		TH_LOG("%s does not load", driver->module);
+	ASSERT_EQ(0, access(driver->node, F_OK))
+		TH_LOG("no %s", driver->node);
+	return true;
+}
+
+/* Time */
+
+static inline long long now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
+}
+
+/* Files: each is read and written by one system call, as cat and echo do */
+
+static inline int write_file(const char *path, const char *value)
+{
+	int error, fd = open(path, O_WRONLY | O_CLOEXEC);
+	ssize_t ret;
+
+	if (fd < 0)
+		return -1;
+	ret = write(fd, value, strlen(value));
+	error = errno;
+	close(fd);
+	errno = error;
+	return ret == (ssize_t)strlen(value) ? 0 : -1;
+}
+
+static inline ssize_t read_file(const char *path, char *buf, size_t size)
+{
+	int error, fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t ret;
+
+	if (fd < 0)
+		return -1;
+	ret = read(fd, buf, size - 1);
+	error = errno;
+	close(fd);
+	errno = error;
+	buf[ret < 0 ? 0 : ret] = '\0';
+	return ret;
+}
+
+static inline void expect_file(struct __test_metadata *_metadata, const char *dir,
+			       const char *name, const char *expected)
+{
+	char path[2 * PATH_LEN], value[256];
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	ASSERT_LE(0, read_file(path, value, sizeof(value)))
+		TH_LOG("%s", path);
+	EXPECT_STREQ(expected, value)
+		TH_LOG("%s", path);
+}
+
+/* Nodes */
 
 static inline int open_node(struct __test_metadata *_metadata, const char *node, int flags)
 {
@@ -181,6 +314,17 @@ static inline bool fdinfo_has(struct __test_metadata *_metadata, int fd, const c
 	return found;
 }
 
+static inline short poll_now(struct __test_metadata *_metadata, int fd)
+{
+	struct pollfd pollfd = {
+		.fd = fd,
+		.events = MESSAGE_UNSEEN | POLLRDBAND | POLLWRBAND,
+	};
+
+	ASSERT_LE(0, poll(&pollfd, 1, 0));
+	return pollfd.revents;
+}
+
 /* Memory that fails */
 
 static inline size_t page_size(void)
@@ -253,53 +397,15 @@ static inline void fill_hole(struct __test_metadata *_metadata, struct hole *hol
 	free(page);
 }
 
-/* A system call in a thread of its own. */
-struct call {
-	pthread_t thread;
-	int fd;
-	void *buf;
-	size_t length;
-	__u64 generation;
-	ssize_t ret;
-	int error;
-};
+/* Threads */
 
-static inline void *call_read(void *arg)
+static inline void join_thread(struct __test_metadata *_metadata, pthread_t thread)
 {
-	struct call *call = arg;
+	struct timespec deadline;
 
-	call->ret = read(call->fd, call->buf, call->length);
-	call->error = errno;
-	return NULL;
-}
-
-static inline void *call_write(void *arg)
-{
-	struct call *call = arg;
-
-	call->ret = write(call->fd, call->buf, call->length);
-	call->error = errno;
-	return NULL;
-}
-
-static inline void *call_replace(void *arg)
-{
-	struct call *call = arg;
-
-	call->ret = replace(call->fd, call->generation, call->buf, call->length);
-	call->error = errno;
-	return NULL;
-}
-
-static inline void start(struct __test_metadata *_metadata, struct call *call,
-			 void *(*function)(void *))
-{
-	ASSERT_EQ(0, pthread_create(&call->thread, NULL, function, call));
-}
-
-static inline void finish(struct __test_metadata *_metadata, struct call *call)
-{
-	ASSERT_EQ(0, pthread_join(call->thread, NULL));
+	clock_gettime(CLOCK_MONOTONIC, &deadline);
+	deadline.tv_sec += DEADLINE_MS / 1000;
+	ASSERT_EQ(0, pthread_clockjoin_np(thread, NULL, CLOCK_MONOTONIC, &deadline));
 }
 
 /* Messages that carry their own check, to tell a mixture from a message */
@@ -394,76 +500,48 @@ static inline void stop_writers(struct __test_metadata *_metadata,
 
 	__atomic_store_n(stop, true, __ATOMIC_RELAXED);
 	for (i = 0; i < count; i++) {
-		ASSERT_EQ(0, pthread_join(writers[i].thread, NULL));
+		join_thread(_metadata, writers[i].thread);
 		EXPECT_EQ(0, writers[i].failures);
 		close(writers[i].fd);
 	}
 }
 
-/* Time and waiting */
+/* Tracing: one event of a driver, in a buffer of its own */
 
-static inline long long now_ms(void)
+#define TRACING		"/sys/kernel/tracing/instances/misc-sim-ksft"
+
+static inline bool start_tracing(struct __test_metadata *_metadata, const struct driver *driver,
+				 const char *event)
 {
-	struct timespec now;
+	char enable[2 * PATH_LEN];
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
+	rmdir(TRACING);
+	if (mkdir(TRACING, 0700))
+		SKIP(return false, "no tracefs");
+	snprintf(enable, sizeof(enable), TRACING "/events/%1$s/%1$s_%2$s/enable",
+		 driver->module, event);
+	ASSERT_EQ(0, write_file(enable, "1"))
+		TH_LOG("%s", enable);
+	return true;
 }
 
-static inline char thread_state(pid_t tid)
+/* How often this was traced of the device. */
+static inline int stop_tracing(struct __test_metadata *_metadata, const struct driver *driver,
+			       const char *node, const char *event, const char *fields)
 {
-	char path[64], state = '?';
-	FILE *file;
+	char line[512], expected[2 * PATH_LEN];
+	int count = 0;
+	FILE *trace;
 
-	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", tid);
-	file = fopen(path, "r");
-	if (file) {
-		if (fscanf(file, "%*d %*s %c", &state) != 1)
-			state = '?';
-		fclose(file);
-	}
-	return state;
-}
-
-static inline short poll_now(struct __test_metadata *_metadata, int fd)
-{
-	struct pollfd pollfd = {
-		.fd = fd,
-		.events = POLL_UNREAD | POLLPRI | POLLRDBAND | POLLWRBAND,
-	};
-
-	ASSERT_LE(0, poll(&pollfd, 1, 0));
-	return pollfd.revents;
-}
-
-struct sleeper {
-	pthread_t thread;
-	pid_t tid;
-	int fd;
-	short revents;
-};
-
-static inline void *sleep_in_poll(void *arg)
-{
-	struct sleeper *sleeper = arg;
-	struct pollfd pollfd = { .fd = sleeper->fd, .events = POLLIN };
-
-	__atomic_store_n(&sleeper->tid, gettid(), __ATOMIC_RELEASE);
-	if (poll(&pollfd, 1, DEADLINE_MS) == 1)
-		sleeper->revents = pollfd.revents;
-	return NULL;
-}
-
-static inline void await_sleep(struct __test_metadata *_metadata, struct sleeper *sleeper)
-{
-	long long deadline = now_ms() + DEADLINE_MS;
-	pid_t tid;
-
-	do {
-		ASSERT_LT(now_ms(), deadline);
-		sched_yield();
-		tid = __atomic_load_n(&sleeper->tid, __ATOMIC_ACQUIRE);
-	} while (!tid || thread_state(tid) != 'S');
+	snprintf(expected, sizeof(expected), " %s_%s: name=%s%s\n", driver->module, event,
+		 node + strlen("/dev/"), fields);
+	trace = fopen(TRACING "/trace", "r");
+	ASSERT_TRUE(!!trace);
+	while (fgets(line, sizeof(line), trace))
+		count += !!strstr(line, expected);
+	fclose(trace);
+	EXPECT_EQ(0, rmdir(TRACING));
+	return count;
 }
 
 /* The log */

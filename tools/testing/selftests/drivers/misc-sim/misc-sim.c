@@ -3,15 +3,15 @@
  * Tests of the simulated misc device: one case for each sentence of
  * Documentation/misc-devices/misc-sim.rst
  *
- * A case publishes what it needs, so it runs on a device of any history. Where
- * two things must overlap, one of them is stopped in the middle of its copy by
- * a page that is not there yet (userfaultfd), so the overlap is no accident.
+ * Each case publishes the messages that it needs, so it does not matter how the
+ * device was used before. Where two calls must overlap, a missing page
+ * (userfaultfd) stops one of them in the middle of its copy.
  */
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <pthread.h>
-#include <signal.h>
 #include <linux/misc-sim.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
@@ -22,8 +22,8 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/uio.h>
+#include "blocked.h"
 #include "helpers.h"
-#include "uring.h"
 
 #define LOADS		100	/* or as many as there are by the deadline */
 #define RACES		200	/* likewise */
@@ -31,40 +31,18 @@
 #define MISC_MAJOR	10
 
 FIXTURE(misc_sim) {
-	int fd;			/* read and write; has read nothing yet */
+	int fd;			/* for reading and writing; has read nothing yet */
 	size_t capacity;
 };
 
-FIXTURE_VARIANT(misc_sim) {
-	const char *module;	/* as /sys/module spells it */
-	const char *node;
-	const char *greeting;
-	bool rust;
-};
-
-FIXTURE_VARIANT_ADD(misc_sim, c) {
-	.module = "misc_sim",
-	.node = "/dev/misc-sim-0",
-	.greeting = "Hello from misc-sim!\n",
-};
-
-FIXTURE_VARIANT_ADD(misc_sim, rust) {
-	.module = "rmisc_sim",
-	.node = "/dev/rmisc-sim-0",
-	.greeting = "Hello from rmisc-sim!\n",
-	.rust = true,
-};
+DRIVER_VARIANTS(misc_sim);
 
 FIXTURE_SETUP(misc_sim)
 {
 	self->fd = -1;
-	if (geteuid())
-		SKIP(return, "not root");
-	if (access(variant->node, F_OK))
-		load(variant->module);
-	if (access(variant->node, F_OK))
-		SKIP(return, "no %s", variant->node);
-	self->fd = open_node(_metadata, variant->node, O_RDWR);
+	if (!load_driver(_metadata, variant->driver))
+		return;
+	self->fd = open_node(_metadata, variant->driver->node, O_RDWR);
 	self->capacity = get_info(_metadata, self->fd).capacity;
 }
 
@@ -76,25 +54,27 @@ FIXTURE_TEARDOWN(misc_sim)
 
 TEST_F(misc_sim, greeting)
 {
-	int file = open_module(variant->module);
+	const struct driver *driver = variant->driver;
+	int file = open_module(driver->module);
 	struct misc_sim_info info;
+	bool idle;
 
-	if (file >= 0) {
-		close(self->fd);
-		ASSERT_EQ(0, unload(variant->module));
-		ASSERT_EQ(0, load_from(file, variant->module));
-		self->fd = open_node(_metadata, variant->node, O_RDWR);
+	close(self->fd);
+	idle = file >= 0 && !module_references(driver);
+	if (idle) {
+		ASSERT_EQ(0, unload(driver->module));
+		ASSERT_EQ(0, load_from(file, driver->module));
 	}
-
+	self->fd = open_node(_metadata, driver->node, O_RDWR);
 	info = get_info(_metadata, self->fd);
-	if (file < 0 && info.generation != 1)
-		SKIP(return, "used before, and no module to load again");
+	if (!idle && info.generation != 1)
+		SKIP(return, "used before, and no idle module to load again");
 
 	EXPECT_EQ(1, info.generation);
 	EXPECT_EQ(0, info.seen);
-	EXPECT_EQ(strlen(variant->greeting), info.length);
+	EXPECT_EQ(strlen(driver->greeting), info.length);
 	EXPECT_EQ(4096, info.capacity);
-	expect_rest(_metadata, self->fd, variant->greeting, info.length);
+	expect_rest(_metadata, self->fd, driver->greeting, info.length);
 	EXPECT_EQ(1, get_info(_metadata, self->fd).seen);
 }
 
@@ -102,15 +82,36 @@ TEST_F(misc_sim, node)
 {
 	struct stat st;
 
-	ASSERT_EQ(0, stat(variant->node, &st));
+	ASSERT_EQ(0, stat(variant->driver->node, &st));
 	EXPECT_EQ(S_IFCHR | 0600, st.st_mode);
 	EXPECT_EQ(MISC_MAJOR, major(st.st_rdev));
 }
 
+/* As another user, without the capabilities of root. */
+TEST_F(misc_sim, open_by_other_user)
+{
+	pid_t pid = fork();
+	int status;
+
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		if (setgroups(0, NULL) || setresgid(65534, 65534, 65534) ||
+		    setresuid(65534, 65534, 65534))
+			_exit(1);
+		if (open(variant->driver->node, O_RDONLY | O_CLOEXEC) >= 0 || errno != EACCES)
+			_exit(2);
+		if (open(variant->driver->node, O_WRONLY | O_CLOEXEC) >= 0 || errno != EACCES)
+			_exit(3);
+		_exit(0);
+	}
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_EQ(0, status);
+}
+
 TEST_F(misc_sim, open_mode)
 {
-	int reader = open_node(_metadata, variant->node, O_RDONLY);
-	int writer = open_node(_metadata, variant->node, O_WRONLY);
+	int reader = open_node(_metadata, variant->driver->node, O_RDONLY);
+	int writer = open_node(_metadata, variant->driver->node, O_WRONLY);
 	char buf[4];
 
 	EXPECT_ERRNO(EBADF, write(reader, text, TEXT_LEN));
@@ -138,19 +139,19 @@ TEST_F(misc_sim, read_in_steps)
 
 TEST_F(misc_sim, read_stays_with_its_message)
 {
-	int other = open_node(_metadata, variant->node, O_WRONLY);
+	int other = open_node(_metadata, variant->driver->node, O_WRONLY);
 
 	start_reading(_metadata, self->fd);
 	publish(_metadata, other, "other", 5);
 	publish(_metadata, other, "another, longer than it", 23);
 	expect_rest(_metadata, self->fd, text + TEXT_POS, TEXT_LEN - TEXT_POS);
-	expect_current(_metadata, variant->node, "another, longer than it", 23);
+	expect_current(_metadata, variant->driver->node, "another, longer than it", 23);
 }
 
-/* Not even pin: the next read at 0 must find what came in between. */
+/* A read of 0 bytes does not pin: the next read at 0 returns the later message. */
 TEST_F(misc_sim, read_nothing)
 {
-	int fd = open_node(_metadata, variant->node, O_RDONLY);
+	int fd = open_node(_metadata, variant->driver->node, O_RDONLY);
 	char c = POISON;
 
 	publish(_metadata, self->fd, "old", 3);
@@ -169,7 +170,7 @@ TEST_F(misc_sim, read_bad_pointer)
 
 	EXPECT_ERRNO(EFAULT, read(self->fd, bad, TEXT_LEN));
 	EXPECT_ERRNO(EFAULT, pread(self->fd, bad, 1, 0));
-	expect_unchanged(_metadata, self->fd, variant->node, &before);
+	expect_unchanged(_metadata, self->fd, variant->driver->node, &before);
 }
 
 TEST_F(misc_sim, read_partly_bad_pointer)
@@ -180,7 +181,7 @@ TEST_F(misc_sim, read_partly_bad_pointer)
 
 	publish(_metadata, self->fd, text, TEXT_LEN);
 	for (good = 1; good < TEXT_LEN; good++) {
-		fd = open_node(_metadata, variant->node, O_RDONLY);
+		fd = open_node(_metadata, variant->driver->node, O_RDONLY);
 		memset(bad - good, POISON, good);
 		EXPECT_EQ(good, read(fd, bad - good, 2 * TEXT_LEN));
 		EXPECT_EQ(0, memcmp(text, bad - good, good));
@@ -214,7 +215,7 @@ TEST_F(misc_sim, seen)
 
 TEST_F(misc_sim, seen_at_end_of_file)
 {
-	int fd = open_node(_metadata, variant->node, O_RDONLY);
+	int fd = open_node(_metadata, variant->driver->node, O_RDONLY);
 	char c;
 
 	publish(_metadata, self->fd, text, TEXT_LEN);
@@ -233,14 +234,14 @@ TEST_F(misc_sim, pread_keeps_position)
 	EXPECT_EQ(2, pread(self->fd, buf, 4, TEXT_LEN - 2));
 	EXPECT_EQ(0, memcmp(text + TEXT_LEN - 2, buf, 2));
 	EXPECT_EQ(0, pread(self->fd, buf, 4, TEXT_LEN));
-	EXPECT_EQ(0, pread(self->fd, buf, 4, 1LL << 40));
+	EXPECT_EQ(0, pread(self->fd, buf, 4, 1LL << 31));
 	EXPECT_ERRNO(EINVAL, pread(self->fd, buf, 4, -1));
 	expect_rest(_metadata, self->fd, text + TEXT_POS, TEXT_LEN - TEXT_POS);
 }
 
 TEST_F(misc_sim, pread_pins_at_0_only)
 {
-	int other = open_node(_metadata, variant->node, O_WRONLY);
+	int other = open_node(_metadata, variant->driver->node, O_WRONLY);
 	char c;
 
 	start_reading(_metadata, self->fd);
@@ -254,7 +255,7 @@ TEST_F(misc_sim, pread_pins_at_0_only)
 
 TEST_F(misc_sim, pread_pins_when_nothing_is)
 {
-	int fd = open_node(_metadata, variant->node, O_RDONLY);
+	int fd = open_node(_metadata, variant->driver->node, O_RDONLY);
 	char c;
 
 	publish(_metadata, self->fd, text, TEXT_LEN);
@@ -268,18 +269,61 @@ TEST_F(misc_sim, pread_pins_when_nothing_is)
 
 TEST_F(misc_sim, lseek)
 {
-	struct misc_sim_info before = start_reading(_metadata, self->fd);
-	int whence;
+	char buf[TEXT_LEN];
 
-	for (whence = SEEK_SET; whence <= SEEK_HOLE; whence++)
-		EXPECT_ERRNO(ESPIPE, lseek(self->fd, 0, whence));
-	expect_unchanged(_metadata, self->fd, variant->node, &before);
+	start_reading(_metadata, self->fd);
+	EXPECT_EQ(TEXT_POS, lseek(self->fd, 0, SEEK_CUR));
+	EXPECT_EQ(TEXT_POS + 3, lseek(self->fd, 3, SEEK_CUR));
+	EXPECT_EQ(2, read(self->fd, buf, 2));
+	EXPECT_EQ(0, memcmp(text + TEXT_POS + 3, buf, 2));
+	EXPECT_EQ(TEXT_POS, lseek(self->fd, -5, SEEK_CUR));
+	EXPECT_EQ(2, lseek(self->fd, 2, SEEK_SET));
+	expect_rest(_metadata, self->fd, text + 2, TEXT_LEN - 2);
+	EXPECT_EQ(TEXT_LEN, lseek(self->fd, 0, SEEK_CUR));
+}
+
+TEST_F(misc_sim, lseek_refused)
+{
+	struct misc_sim_info before = start_reading(_metadata, self->fd);
+
+	EXPECT_ERRNO(EINVAL, lseek(self->fd, 0, SEEK_END));
+	EXPECT_ERRNO(EINVAL, lseek(self->fd, -1, SEEK_END));
+	EXPECT_ERRNO(EINVAL, lseek(self->fd, 0, SEEK_DATA));
+	EXPECT_ERRNO(EINVAL, lseek(self->fd, 0, SEEK_HOLE));
+	EXPECT_ERRNO(EINVAL, lseek(self->fd, -1, SEEK_SET));
+	EXPECT_ERRNO(EINVAL, lseek(self->fd, -1 - TEXT_POS, SEEK_CUR));
+	expect_unchanged(_metadata, self->fd, variant->driver->node, &before);
+}
+
+TEST_F(misc_sim, lseek_beyond_message)
+{
+	char c = POISON;
+
+	publish(_metadata, self->fd, text, TEXT_LEN);
+	EXPECT_EQ(1LL << 31, lseek(self->fd, 1LL << 31, SEEK_SET));
+	EXPECT_EQ(0, read(self->fd, &c, 1));
+	EXPECT_EQ(POISON, (unsigned char)c);
+	EXPECT_EQ(1LL << 31, lseek(self->fd, 0, SEEK_CUR));
+}
+
+/* Only reading at 0 pins, so going there and back changes nothing. */
+TEST_F(misc_sim, lseek_does_not_pin)
+{
+	int other = open_node(_metadata, variant->driver->node, O_WRONLY);
+
+	start_reading(_metadata, self->fd);
+	publish(_metadata, other, "new", 3);
+	EXPECT_EQ(0, lseek(self->fd, 0, SEEK_SET));
+	EXPECT_EQ(TEXT_POS, lseek(self->fd, TEXT_POS, SEEK_SET));
+	expect_rest(_metadata, self->fd, text + TEXT_POS, TEXT_LEN - TEXT_POS);
+	EXPECT_EQ(0, lseek(self->fd, 0, SEEK_SET));
+	expect_rest(_metadata, self->fd, "new", 3);
 }
 
 TEST_F(misc_sim, positions_are_independent)
 {
-	int one = open_node(_metadata, variant->node, O_RDONLY);
-	int two = open_node(_metadata, variant->node, O_RDONLY);
+	int one = open_node(_metadata, variant->driver->node, O_RDONLY);
+	int two = open_node(_metadata, variant->driver->node, O_RDONLY);
 	char buf[TEXT_LEN];
 
 	publish(_metadata, self->fd, text, TEXT_LEN);
@@ -302,9 +346,9 @@ TEST_F(misc_sim, read_is_never_torn)
 	int fd;
 
 	publish(_metadata, self->fd, &message, make_stamp(&message.stamp, 9, 9));
-	start_writers(_metadata, variant->node, writers, ARRAY_SIZE(writers), &stop);
+	start_writers(_metadata, variant->driver->node, writers, ARRAY_SIZE(writers), &stop);
 	while (races < RACES && now_ms() < deadline) {
-		fd = by_pread ? self->fd : open_node(_metadata, variant->node, O_RDONLY);
+		fd = by_pread ? self->fd : open_node(_metadata, variant->driver->node, O_RDONLY);
 		for (length = 0; length < (ssize_t)sizeof(message); length++) {
 			ret = by_pread ? pread(fd, message.bytes + length, 1, length) :
 					 read(fd, message.bytes + length, 1);
@@ -328,12 +372,9 @@ TEST_F(misc_sim, read_is_never_torn)
 
 TEST_F(misc_sim, read_stays_with_its_message_while_it_faults)
 {
-	int other = open_node(_metadata, variant->node, O_RDWR);
-	struct call call = { .fd = self->fd, .length = TEXT_LEN };
+	int other = open_node(_metadata, variant->driver->node, O_RDWR);
+	struct blocked call = { .call = blocked_read, .fd = self->fd, .length = TEXT_LEN };
 	struct hole hole;
-	char buf[4];
-	struct iovec iov = { buf, sizeof(buf) };
-	ssize_t ret;
 	int i;
 
 	if (!make_hole(_metadata, &hole))
@@ -341,29 +382,88 @@ TEST_F(misc_sim, read_stays_with_its_message_while_it_faults)
 
 	publish(_metadata, other, text, TEXT_LEN);
 	call.buf = hole.page - 4;
-	start(_metadata, &call, call_read);
+	start_call(_metadata, &call);
 	await_fault(_metadata, &hole);
 
 	publish(_metadata, other, "ABCDEFGHIJ", 10);
-	expect_current(_metadata, variant->node, "ABCDEFGHIJ", 10);
-
-	/* The same file may be busy, but RWF_NOWAIT does not wait for it. */
-	ret = preadv2(self->fd, &iov, 1, 0, RWF_NOWAIT);
-	if (ret < 0) {
-		EXPECT_EQ(EAGAIN, errno);
-	} else {
-		EXPECT_EQ(sizeof(buf), ret);
-		EXPECT_EQ(0, memcmp("ABCD", buf, sizeof(buf)));
-	}
+	expect_current(_metadata, variant->driver->node, "ABCDEFGHIJ", 10);
 
 	/* If the message were freed, these would be in its memory. */
 	for (i = 0; i < RACES; i++)
 		publish(_metadata, other, "xxxxxxxxxxxxxxxx", TEXT_LEN);
 
 	fill_hole(_metadata, &hole, "", 0);
-	finish(_metadata, &call);
-	EXPECT_EQ(TEXT_LEN, call.ret);
-	EXPECT_EQ(0, memcmp(text, call.buf, TEXT_LEN));
+	expect_returned(_metadata, &call, text, TEXT_LEN);
+}
+
+/*
+ * No lock guards the position of a character device, so both threads get the same
+ * bytes. None is lost.
+ */
+TEST_F(misc_sim, two_threads_share_a_position)
+{
+	struct blocked call = { .call = blocked_read, .fd = self->fd, .length = 4 };
+	struct holder holder;
+
+	start_reading(_metadata, self->fd);
+	if (!hold_file(_metadata, &holder, self->fd))
+		return;
+	start_blocked(_metadata, &call);
+	release_file(_metadata, &holder, text + TEXT_POS);
+	expect_returned(_metadata, &call, text + TEXT_POS, 4);
+	expect_rest(_metadata, self->fd, text + TEXT_POS + 4, TEXT_LEN - TEXT_POS - 4);
+}
+
+TEST_F(misc_sim, wait_for_reader_is_interrupted)
+{
+	struct blocked call = { .call = blocked_read, .fd = self->fd };
+	struct holder holder;
+
+	publish(_metadata, self->fd, text, TEXT_LEN);
+	if (!hold_file(_metadata, &holder, self->fd))
+		return;
+	start_blocked(_metadata, &call);
+	interrupt(_metadata, &call, 0);
+	expect_failed(_metadata, &call, EINTR);
+	release_file(_metadata, &holder, text);
+	expect_rest(_metadata, self->fd, text + 4, TEXT_LEN - 4);
+}
+
+TEST_F(misc_sim, wait_for_reader_is_restarted)
+{
+	struct blocked call = { .call = blocked_read, .fd = self->fd, .length = 4 };
+	struct holder holder;
+
+	publish(_metadata, self->fd, text, TEXT_LEN);
+	if (!hold_file(_metadata, &holder, self->fd))
+		return;
+	start_blocked(_metadata, &call);
+	interrupt(_metadata, &call, SA_RESTART);
+	await_blocked(_metadata, &call);
+	release_file(_metadata, &holder, text);
+	expect_returned(_metadata, &call, text, 4);
+}
+
+/* The child inherits the descriptor and waits for the reader in this process. */
+TEST_F(misc_sim, wait_for_reader_is_killed)
+{
+	struct holder holder;
+	pid_t pid;
+	int code;
+	char c;
+
+	publish(_metadata, self->fd, text, TEXT_LEN);
+	if (!hold_file(_metadata, &holder, self->fd))
+		return;
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid)
+		_exit(read(self->fd, &c, 1));
+	await_state(_metadata, pid, 'S');
+	ASSERT_EQ(0, kill(pid, SIGKILL));
+	EXPECT_EQ(SIGKILL, await_exit(_metadata, pid, &code));
+	EXPECT_EQ(CLD_KILLED, code);
+	release_file(_metadata, &holder, text);
 }
 
 struct reader {
@@ -399,66 +499,18 @@ TEST_F(misc_sim, two_threads_on_one_file)
 	unsigned int i;
 
 	publish(_metadata, self->fd, &message, make_stamp(&message.stamp, 9, 9));
-	start_writers(_metadata, variant->node, writers, ARRAY_SIZE(writers), &stop);
+	start_writers(_metadata, variant->driver->node, writers, ARRAY_SIZE(writers), &stop);
 	for (i = 0; i < ARRAY_SIZE(readers); i++) {
 		readers[i].fd = self->fd;
 		ASSERT_EQ(0, pthread_create(&readers[i].thread, NULL,
 					    keep_reading, &readers[i]));
 	}
 	for (i = 0; i < ARRAY_SIZE(readers); i++) {
-		ASSERT_EQ(0, pthread_join(readers[i].thread, NULL));
+		join_thread(_metadata, readers[i].thread);
 		EXPECT_EQ(0, readers[i].torn);
 		EXPECT_LT(0, readers[i].races);
 	}
 	stop_writers(_metadata, writers, ARRAY_SIZE(writers), &stop);
-}
-
-struct stepper {
-	pthread_t thread;
-	pthread_barrier_t *barrier;
-	int fd;
-	__u32 count[256];
-	__u32 failures;
-};
-
-static void *step_through(void *arg)
-{
-	struct stepper *stepper = arg;
-	unsigned char c;
-	ssize_t ret;
-
-	pthread_barrier_wait(stepper->barrier);
-	while ((ret = read(stepper->fd, &c, 1)) == 1)
-		stepper->count[c]++;
-	stepper->failures += ret < 0;
-	return NULL;
-}
-
-/* No lock guards the position of a character device, but no byte may be lost. */
-TEST_F(misc_sim, two_threads_share_a_position)
-{
-	struct stepper steppers[2] = {};
-	pthread_barrier_t barrier;
-	unsigned char buf[256];
-	unsigned int i, round;
-
-	ASSERT_EQ(0, pthread_barrier_init(&barrier, NULL, 2));
-	for (i = 0; i < sizeof(buf); i++)
-		buf[i] = i;
-	for (round = 0; round < 20; round++) {
-		publish(_metadata, self->fd, buf, sizeof(buf));
-		for (i = 0; i < 2; i++) {
-			steppers[i].fd = self->fd;
-			steppers[i].barrier = &barrier;
-			ASSERT_EQ(0, pthread_create(&steppers[i].thread, NULL,
-						    step_through, &steppers[i]));
-		}
-		for (i = 0; i < 2; i++)
-			ASSERT_EQ(0, pthread_join(steppers[i].thread, NULL));
-	}
-	EXPECT_EQ(0, steppers[0].failures + steppers[1].failures);
-	for (i = 0; i < sizeof(buf); i++)
-		ASSERT_LE(round, steppers[0].count[i] + steppers[1].count[i]);
 }
 
 /* write */
@@ -478,7 +530,7 @@ TEST_F(misc_sim, write_then_read)
 
 TEST_F(misc_sim, write_keeps_other_positions)
 {
-	int other = open_node(_metadata, variant->node, O_RDWR);
+	int other = open_node(_metadata, variant->driver->node, O_RDWR);
 
 	start_reading(_metadata, self->fd);
 	publish(_metadata, other, "new", 3);
@@ -506,8 +558,8 @@ TEST_F(misc_sim, write_too_long)
 
 	ASSERT_TRUE(!!buf);
 	EXPECT_ERRNO(EMSGSIZE, write(self->fd, buf, self->capacity + 1));
-	EXPECT_ERRNO(EMSGSIZE, write(self->fd, bad_page(_metadata), 1 << 30));
-	expect_unchanged(_metadata, self->fd, variant->node, &before);
+	EXPECT_ERRNO(EMSGSIZE, write(self->fd, bad_page(_metadata), 1 << 26));
+	expect_unchanged(_metadata, self->fd, variant->driver->node, &before);
 	free(buf);
 }
 
@@ -517,7 +569,7 @@ TEST_F(misc_sim, write_bad_pointer)
 	struct misc_sim_info before = start_reading(_metadata, self->fd);
 
 	EXPECT_ERRNO(EFAULT, write(self->fd, bad, TEXT_LEN));
-	expect_unchanged(_metadata, self->fd, variant->node, &before);
+	expect_unchanged(_metadata, self->fd, variant->driver->node, &before);
 }
 
 TEST_F(misc_sim, write_partly_bad_pointer)
@@ -528,7 +580,7 @@ TEST_F(misc_sim, write_partly_bad_pointer)
 
 	for (good = 1; good < 2 * TEXT_LEN; good++)
 		EXPECT_ERRNO(EFAULT, write(self->fd, bad - good, good + 1));
-	expect_unchanged(_metadata, self->fd, variant->node, &before);
+	expect_unchanged(_metadata, self->fd, variant->driver->node, &before);
 }
 
 TEST_F(misc_sim, write_nothing)
@@ -537,7 +589,7 @@ TEST_F(misc_sim, write_nothing)
 
 	EXPECT_EQ(0, write(self->fd, "", 0));
 	EXPECT_EQ(0, pwrite(self->fd, "", 0, 3));
-	expect_unchanged(_metadata, self->fd, variant->node, &before);
+	expect_unchanged(_metadata, self->fd, variant->driver->node, &before);
 }
 
 TEST_F(misc_sim, pwrite_keeps_position)
@@ -546,15 +598,15 @@ TEST_F(misc_sim, pwrite_keeps_position)
 
 	EXPECT_EQ(3, pwrite(self->fd, "new", 3, 1000));
 	EXPECT_EQ(before.generation + 1, get_info(_metadata, self->fd).generation);
-	expect_current(_metadata, variant->node, "new", 3);
+	expect_current(_metadata, variant->driver->node, "new", 3);
 	expect_rest(_metadata, self->fd, text + TEXT_POS, TEXT_LEN - TEXT_POS);
 }
 
 TEST_F(misc_sim, write_publishes_at_once)
 {
-	int other = open_node(_metadata, variant->node, O_RDWR);
+	int other = open_node(_metadata, variant->driver->node, O_RDWR);
 	struct misc_sim_info before = start_reading(_metadata, other);
-	struct call call = { .fd = self->fd, .length = 10 };
+	struct blocked call = { .call = blocked_write, .fd = self->fd, .length = 10 };
 	struct hole hole;
 
 	if (!make_hole(_metadata, &hole))
@@ -562,17 +614,17 @@ TEST_F(misc_sim, write_publishes_at_once)
 
 	memcpy(hole.page - 4, "ABCD", 4);
 	call.buf = hole.page - 4;
-	start(_metadata, &call, call_write);
+	start_call(_metadata, &call);
 	await_fault(_metadata, &hole);
-	expect_unchanged(_metadata, other, variant->node, &before);
-	EXPECT_EQ(POLL_ALWAYS, poll_now(_metadata, other));
+	expect_unchanged(_metadata, other, variant->driver->node, &before);
+	EXPECT_EQ(MESSAGE_SEEN, poll_now(_metadata, other));
 	publish(_metadata, other, "does not wait", 13);
 
 	fill_hole(_metadata, &hole, "EFGHIJ", 6);
-	finish(_metadata, &call);
+	finish_blocked(_metadata, &call);
 	EXPECT_EQ(10, call.ret);
 	EXPECT_EQ(before.generation + 2, get_info(_metadata, other).generation);
-	expect_current(_metadata, variant->node, "ABCDEFGHIJ", 10);
+	expect_current(_metadata, variant->driver->node, "ABCDEFGHIJ", 10);
 }
 
 /* readv, writev */
@@ -620,97 +672,127 @@ TEST_F(misc_sim, writev_fails_whole)
 	ASSERT_TRUE(!!longer[1].iov_base);
 	EXPECT_ERRNO(EFAULT, writev(self->fd, bad, ARRAY_SIZE(bad)));
 	EXPECT_ERRNO(EMSGSIZE, writev(self->fd, longer, ARRAY_SIZE(longer)));
-	expect_unchanged(_metadata, self->fd, variant->node, &before);
+	expect_unchanged(_metadata, self->fd, variant->driver->node, &before);
 	free(longer[1].iov_base);
 }
 
-/* poll, epoll, select */
+/* poll, select, epoll */
 
 TEST_F(misc_sim, poll)
 {
-	int other = open_node(_metadata, variant->node, O_WRONLY);
+	int other = open_node(_metadata, variant->driver->node, O_WRONLY);
 	char c;
 
-	EXPECT_EQ(POLL_UNREAD, poll_now(_metadata, self->fd));
+	EXPECT_EQ(MESSAGE_UNSEEN, poll_now(_metadata, self->fd));
 	publish(_metadata, self->fd, text, TEXT_LEN);
-	EXPECT_EQ(POLL_UNREAD, poll_now(_metadata, self->fd));
+	EXPECT_EQ(MESSAGE_UNSEEN, poll_now(_metadata, self->fd));
 	EXPECT_EQ(1, read(self->fd, &c, 1));
-	EXPECT_EQ(POLL_UNREAD, poll_now(_metadata, self->fd));
+	EXPECT_EQ(MESSAGE_UNSEEN, poll_now(_metadata, self->fd));
 	expect_rest(_metadata, self->fd, text + 1, TEXT_LEN - 1);
-	EXPECT_EQ(POLL_ALWAYS, poll_now(_metadata, self->fd));
+	EXPECT_EQ(MESSAGE_SEEN, poll_now(_metadata, self->fd));
 	publish(_metadata, other, text, TEXT_LEN);
-	EXPECT_EQ(POLL_UNREAD, poll_now(_metadata, self->fd));
+	EXPECT_EQ(MESSAGE_UNSEEN, poll_now(_metadata, self->fd));
+
+	/* As of an attribute in sysfs: poll, lseek, read. */
+	EXPECT_EQ(0, lseek(self->fd, 0, SEEK_SET));
+	EXPECT_EQ(MESSAGE_UNSEEN, poll_now(_metadata, self->fd));
+	expect_rest(_metadata, self->fd, text, TEXT_LEN);
+	EXPECT_EQ(MESSAGE_SEEN, poll_now(_metadata, self->fd));
 }
 
 /* Having read an old message to its end is not enough. */
 TEST_F(misc_sim, poll_after_old_message)
 {
-	int other = open_node(_metadata, variant->node, O_WRONLY);
+	int other = open_node(_metadata, variant->driver->node, O_WRONLY);
 
 	start_reading(_metadata, self->fd);
 	publish(_metadata, other, "new", 3);
 	expect_rest(_metadata, self->fd, text + TEXT_POS, TEXT_LEN - TEXT_POS);
-	EXPECT_EQ(POLL_UNREAD, poll_now(_metadata, self->fd));
+	EXPECT_EQ(MESSAGE_UNSEEN, poll_now(_metadata, self->fd));
 }
 
 TEST_F(misc_sim, poll_empty_message)
 {
-	int fd = open_node(_metadata, variant->node, O_RDONLY);
+	int fd = open_node(_metadata, variant->driver->node, O_RDONLY);
 
 	ASSERT_EQ(0, replace(self->fd, get_info(_metadata, self->fd).generation, NULL, 0));
-	EXPECT_EQ(POLL_UNREAD, poll_now(_metadata, fd));
+	EXPECT_EQ(MESSAGE_UNSEEN, poll_now(_metadata, fd));
 	expect_rest(_metadata, fd, "", 0);
-	EXPECT_EQ(POLL_ALWAYS, poll_now(_metadata, fd));
+	EXPECT_EQ(MESSAGE_SEEN, poll_now(_metadata, fd));
+}
+
+/* Has no timeout, because poll() checks the file again when it expires. */
+static ssize_t blocked_poll_pri(struct blocked *blocked)
+{
+	struct pollfd pollfd = { .fd = blocked->fd, .events = POLLPRI };
+
+	return poll(&pollfd, 1, -1) == 1 ? pollfd.revents : -1;
 }
 
 TEST_F(misc_sim, poll_wakes_everyone)
 {
-	struct sleeper sleepers[3] = {};
-	long long timeout;
+	struct blocked calls[3] = {};
 	unsigned int i;
 
 	publish(_metadata, self->fd, text, TEXT_LEN);
-	for (i = 0; i < ARRAY_SIZE(sleepers); i++) {
-		sleepers[i].fd = open_node(_metadata, variant->node, O_RDONLY);
-		expect_rest(_metadata, sleepers[i].fd, text, TEXT_LEN);
-		ASSERT_EQ(0, pthread_create(&sleepers[i].thread, NULL,
-					    sleep_in_poll, &sleepers[i]));
+	for (i = 0; i < ARRAY_SIZE(calls); i++) {
+		calls[i].call = blocked_poll_pri;
+		calls[i].fd = open_node(_metadata, variant->driver->node, O_RDONLY);
+		expect_rest(_metadata, calls[i].fd, text, TEXT_LEN);
+		start_blocked(_metadata, &calls[i]);
 	}
-	for (i = 0; i < ARRAY_SIZE(sleepers); i++)
-		await_sleep(_metadata, &sleepers[i]);
-
-	/* poll() looks again after its timeout, too. */
-	timeout = now_ms() + DEADLINE_MS / 2;
 	publish(_metadata, self->fd, "wake", 4);
-	for (i = 0; i < ARRAY_SIZE(sleepers); i++) {
-		ASSERT_EQ(0, pthread_join(sleepers[i].thread, NULL));
-		EXPECT_EQ(POLLIN, sleepers[i].revents);
+	for (i = 0; i < ARRAY_SIZE(calls); i++) {
+		finish_blocked(_metadata, &calls[i]);
+		EXPECT_EQ(POLLPRI, calls[i].ret);
 	}
-	EXPECT_LT(now_ms(), timeout);
 }
 
 TEST_F(misc_sim, select)
 {
-	fd_set in, out, err;
 	struct timeval no_wait = {};
+	fd_set in, out, except;
 	int fd = self->fd;
 
 	FD_ZERO(&in);
 	FD_ZERO(&out);
-	FD_ZERO(&err);
+	FD_ZERO(&except);
 	FD_SET(fd, &in);
 	FD_SET(fd, &out);
-	FD_SET(fd, &err);
+	FD_SET(fd, &except);
 	publish(_metadata, fd, text, TEXT_LEN);
-	EXPECT_EQ(2, select(fd + 1, &in, &out, &err, &no_wait));
+	EXPECT_EQ(3, select(fd + 1, &in, &out, &except, &no_wait));
 	EXPECT_TRUE(FD_ISSET(fd, &in));
 	EXPECT_TRUE(FD_ISSET(fd, &out));
+	EXPECT_TRUE(FD_ISSET(fd, &except));
 
 	expect_rest(_metadata, fd, text, TEXT_LEN);
-	FD_SET(fd, &err);
-	EXPECT_EQ(1, select(fd + 1, &in, &out, &err, &no_wait));
-	EXPECT_FALSE(FD_ISSET(fd, &in));
+	EXPECT_EQ(2, select(fd + 1, &in, &out, &except, &no_wait));
+	EXPECT_TRUE(FD_ISSET(fd, &in));
 	EXPECT_TRUE(FD_ISSET(fd, &out));
+	EXPECT_FALSE(FD_ISSET(fd, &except));
+}
+
+static ssize_t blocked_select(struct blocked *blocked)
+{
+	fd_set except;
+
+	FD_ZERO(&except);
+	FD_SET(blocked->fd, &except);
+	return select(blocked->fd + 1, NULL, NULL, &except, NULL);
+}
+
+TEST_F(misc_sim, select_waits_for_exception)
+{
+	int other = open_node(_metadata, variant->driver->node, O_WRONLY);
+	struct blocked call = { .call = blocked_select, .fd = self->fd };
+
+	publish(_metadata, other, text, TEXT_LEN);
+	expect_rest(_metadata, self->fd, text, TEXT_LEN);
+	start_blocked(_metadata, &call);
+	publish(_metadata, other, "new", 3);
+	finish_blocked(_metadata, &call);
+	EXPECT_EQ(1, call.ret);
 }
 
 static int epoll_of(struct __test_metadata *_metadata, int fd, __u32 events)
@@ -723,138 +805,215 @@ static int epoll_of(struct __test_metadata *_metadata, int fd, __u32 events)
 	return epoll;
 }
 
-/* epoll looks again only after a wake-up, so it sees if that is missing. */
+/* The pending events, 0 for none. */
+static __u32 epoll_now(struct __test_metadata *_metadata, int epoll)
+{
+	struct epoll_event event;
+	int ret = epoll_wait(epoll, &event, 1, 0);
+
+	ASSERT_LE(0, ret);
+	return ret ? event.events : 0;
+}
+
+/* epoll checks a file again only after a wake-up, so this finds a missing one. */
 TEST_F(misc_sim, epoll)
 {
-	int other = open_node(_metadata, variant->node, O_WRONLY);
-	struct epoll_event event;
-	int epoll;
+	int other = open_node(_metadata, variant->driver->node, O_WRONLY);
+	int pri, in;
 
 	publish(_metadata, other, text, TEXT_LEN);
-	epoll = epoll_of(_metadata, self->fd, EPOLLIN | EPOLLRDNORM);
-	EXPECT_EQ(1, epoll_wait(epoll, &event, 1, 0));
-	EXPECT_EQ(EPOLLIN | EPOLLRDNORM, event.events);
-	EXPECT_EQ(1, epoll_wait(epoll, &event, 1, 0));
+	pri = epoll_of(_metadata, self->fd, EPOLLPRI);
+	in = epoll_of(_metadata, self->fd, EPOLLIN | EPOLLRDNORM | EPOLLPRI);
+	EXPECT_EQ(EPOLLPRI, epoll_now(_metadata, pri));
+	EXPECT_EQ(EPOLLPRI, epoll_now(_metadata, pri));
+	EXPECT_EQ(EPOLLIN | EPOLLRDNORM | EPOLLPRI, epoll_now(_metadata, in));
 	expect_rest(_metadata, self->fd, text, TEXT_LEN);
-	EXPECT_EQ(0, epoll_wait(epoll, &event, 1, 0));
+	EXPECT_EQ(0, epoll_now(_metadata, pri));
+	EXPECT_EQ(EPOLLIN | EPOLLRDNORM, epoll_now(_metadata, in));
 	publish(_metadata, other, "new", 3);
-	EXPECT_EQ(1, epoll_wait(epoll, &event, 1, 0));
-	EXPECT_EQ(EPOLLIN | EPOLLRDNORM, event.events);
+	EXPECT_EQ(EPOLLPRI, epoll_now(_metadata, pri));
+	EXPECT_EQ(EPOLLIN | EPOLLRDNORM | EPOLLPRI, epoll_now(_metadata, in));
 }
 
 TEST_F(misc_sim, epoll_edge_triggered)
 {
-	int other = open_node(_metadata, variant->node, O_WRONLY);
-	int epoll = epoll_of(_metadata, self->fd, EPOLLIN | EPOLLET);
-	struct epoll_event event;
+	static const __u32 events[] = { EPOLLIN, EPOLLOUT, EPOLLPRI, EPOLLIN | EPOLLPRI };
+	int other = open_node(_metadata, variant->driver->node, O_WRONLY);
+	int round, epoll[ARRAY_SIZE(events)];
+	unsigned int i;
 
-	EXPECT_EQ(1, epoll_wait(epoll, &event, 1, 0));
-	EXPECT_EQ(0, epoll_wait(epoll, &event, 1, 0));
-	publish(_metadata, other, "one", 3);
-	EXPECT_EQ(1, epoll_wait(epoll, &event, 1, 0));
-	EXPECT_EQ(EPOLLIN, event.events);
-	EXPECT_EQ(0, epoll_wait(epoll, &event, 1, 0));
+	for (i = 0; i < ARRAY_SIZE(events); i++) {
+		epoll[i] = epoll_of(_metadata, self->fd, events[i] | EPOLLET);
+		EXPECT_EQ(events[i], epoll_now(_metadata, epoll[i]));
+	}
+	for (round = 0; round < 3; round++) {
+		for (i = 0; i < ARRAY_SIZE(events); i++)
+			EXPECT_EQ(0, epoll_now(_metadata, epoll[i]));
+		publish(_metadata, other, text, TEXT_LEN);
+		for (i = 0; i < ARRAY_SIZE(events); i++) {
+			EXPECT_EQ(events[i], epoll_now(_metadata, epoll[i]));
+			EXPECT_EQ(0, epoll_now(_metadata, epoll[i]));
+		}
+	}
 }
 
 TEST_F(misc_sim, epoll_wakes_after_replace)
 {
 	int epoll;
-	struct epoll_event event;
 
 	publish(_metadata, self->fd, text, TEXT_LEN);
 	expect_rest(_metadata, self->fd, text, TEXT_LEN);
-	epoll = epoll_of(_metadata, self->fd, EPOLLIN);
-	EXPECT_EQ(0, epoll_wait(epoll, &event, 1, 0));
+	epoll = epoll_of(_metadata, self->fd, EPOLLPRI);
+	EXPECT_EQ(0, epoll_now(_metadata, epoll));
 	ASSERT_EQ(0, replace(self->fd, get_info(_metadata, self->fd).generation, "new", 3));
-	EXPECT_EQ(1, epoll_wait(epoll, &event, 1, 0));
+	EXPECT_EQ(EPOLLPRI, epoll_now(_metadata, epoll));
 }
 
-/* O_NONBLOCK, RWF_NOWAIT, io_uring */
-
-TEST_F(misc_sim, nonblock)
+/* blocked->fd is an epoll instance here. */
+static ssize_t blocked_epoll_wait(struct blocked *blocked)
 {
-	int fd = open_node(_metadata, variant->node, O_RDWR | O_NONBLOCK);
+	struct epoll_event event;
+
+	return epoll_wait(blocked->fd, &event, 1, -1) == 1 ? (ssize_t)event.events : -1;
+}
+
+/* Exclusive waiters on different open files must all be woken. */
+TEST_F(misc_sim, epoll_exclusive_wakes_everyone)
+{
+	struct blocked calls[3] = {};
+	unsigned int i;
+	int fd;
+
+	for (i = 0; i < ARRAY_SIZE(calls); i++) {
+		fd = open_node(_metadata, variant->driver->node, O_RDONLY);
+		calls[i].call = blocked_epoll_wait;
+		calls[i].fd = epoll_of(_metadata, fd, EPOLLIN | EPOLLET | EPOLLEXCLUSIVE);
+		EXPECT_EQ(EPOLLIN, epoll_now(_metadata, calls[i].fd));
+		start_blocked(_metadata, &calls[i]);
+	}
+	publish(_metadata, self->fd, text, TEXT_LEN);
+	for (i = 0; i < ARRAY_SIZE(calls); i++) {
+		finish_blocked(_metadata, &calls[i]);
+		EXPECT_EQ(EPOLLIN, calls[i].ret);
+	}
+}
+
+/* O_NONBLOCK, RWF_NOWAIT */
+
+/* The end of a message is an end of file, not something to wait for. */
+TEST_F(misc_sim, nonblock_read_at_end)
+{
+	int fd = open_node(_metadata, variant->driver->node, O_RDWR | O_NONBLOCK);
 
 	publish(_metadata, fd, text, TEXT_LEN);
 	expect_rest(_metadata, fd, text, TEXT_LEN);
+	EXPECT_EQ(MESSAGE_SEEN, poll_now(_metadata, fd));
+	ASSERT_EQ(0, replace(fd, get_info(_metadata, fd).generation, NULL, 0));
+	expect_rest(_metadata, open_node(_metadata, variant->driver->node, O_RDONLY | O_NONBLOCK),
+		    "", 0);
+}
+
+static ssize_t read_nowait(int fd, void *buf, size_t length, off_t offset)
+{
+	struct iovec iov = { buf, length };
+
+	return preadv2(fd, &iov, 1, offset, RWF_NOWAIT);
+}
+
+static ssize_t write_nowait(int fd, const void *buf, size_t length, off_t offset)
+{
+	struct iovec iov = { (void *)buf, length };
+
+	return pwritev2(fd, &iov, 1, offset, RWF_NOWAIT);
 }
 
 TEST_F(misc_sim, nowait)
 {
-	char buf[TEXT_LEN];
-	struct iovec in = { buf, sizeof(buf) }, out = { (void *)text, TEXT_LEN };
 	__u64 generation = get_info(_metadata, self->fd).generation;
+	char buf[TEXT_LEN];
 
-	EXPECT_EQ(TEXT_LEN, pwritev2(self->fd, &out, 1, -1, RWF_NOWAIT));
+	EXPECT_EQ(TEXT_LEN, write_nowait(self->fd, text, TEXT_LEN, -1));
 	EXPECT_EQ(generation + 1, get_info(_metadata, self->fd).generation);
-	EXPECT_EQ(TEXT_LEN, preadv2(self->fd, &in, 1, -1, RWF_NOWAIT));
+	EXPECT_EQ(TEXT_LEN, read_nowait(self->fd, buf, sizeof(buf), -1));
 	EXPECT_EQ(0, memcmp(text, buf, TEXT_LEN));
-	EXPECT_EQ(0, preadv2(self->fd, &in, 1, -1, RWF_NOWAIT));
-	EXPECT_EQ(TEXT_LEN - 3, preadv2(self->fd, &in, 1, 3, RWF_NOWAIT));
+	EXPECT_EQ(0, read_nowait(self->fd, buf, sizeof(buf), -1));
+	EXPECT_EQ(TEXT_LEN - 3, read_nowait(self->fd, buf, sizeof(buf), 3));
 	EXPECT_EQ(0, memcmp(text + 3, buf, TEXT_LEN - 3));
 }
 
-static int uring_rw(struct __test_metadata *_metadata, struct io_uring *ring,
-		    int opcode, int fd, const void *buf, size_t length, __u64 offset)
+/* EAGAIN promises a wake-up, which comes when the other reader is done. */
+TEST_F(misc_sim, nowait_while_another_reads)
 {
-	struct io_uring_sqe request = {
-		.opcode = opcode,
-		.fd = fd,
-		.addr = (uintptr_t)buf,
-		.len = length,
-		.off = offset,
-	};
+	int other = open_node(_metadata, variant->driver->node, O_RDWR);
+	int epoll = epoll_of(_metadata, self->fd, EPOLLIN | EPOLLET);
+	struct holder holder;
+	char buf[4];
 
-	uring_submit(_metadata, ring, &request);
-	return uring_wait(_metadata, ring);
+	publish(_metadata, other, text, TEXT_LEN);
+	if (!hold_file(_metadata, &holder, self->fd))
+		return;
+	EXPECT_EQ(EPOLLIN, epoll_now(_metadata, epoll));
+	EXPECT_ERRNO(EAGAIN, read_nowait(self->fd, buf, sizeof(buf), 0));
+	EXPECT_ERRNO(EAGAIN, read_nowait(self->fd, buf, sizeof(buf), -1));
+	EXPECT_EQ(0, epoll_now(_metadata, epoll));
+
+	/* Other files and writers need not wait. */
+	EXPECT_EQ(sizeof(buf), read_nowait(other, buf, sizeof(buf), 0));
+	EXPECT_EQ(3, write_nowait(self->fd, "new", 3, 0));
+	EXPECT_EQ(EPOLLIN, epoll_now(_metadata, epoll));
+	EXPECT_EQ(0, epoll_now(_metadata, epoll));
+
+	release_file(_metadata, &holder, text);
+	EXPECT_EQ(EPOLLIN, epoll_now(_metadata, epoll));
+	EXPECT_EQ(0, epoll_now(_metadata, epoll));
+	EXPECT_EQ(3, read_nowait(self->fd, buf, sizeof(buf), 0));
+	EXPECT_EQ(0, memcmp("new", buf, 3));
 }
 
-TEST_F(misc_sim, io_uring_read_write)
+#define FAILSLAB_VERBOSE	"/sys/kernel/debug/failslab/verbose"
+
+/*
+ * Fail each allocation of the write in turn. fail-nth also fails copies from user
+ * space and the faults of the driver; short_io does not apply to one byte. By default,
+ * failslab fails only allocations that cannot wait.
+ */
+TEST_F(misc_sim, nowait_without_memory)
 {
-	char *bad = bad_page(_metadata);
-	struct io_uring ring;
-	char buf[TEXT_LEN];
+	int fail_nth = open("/proc/thread-self/fail-nth", O_RDWR | O_CLOEXEC);
+	int other = open_node(_metadata, variant->driver->node, O_RDWR);
+	int epoll = epoll_of(_metadata, other, EPOLLOUT | EPOLLET);
+	char verbose[16], value[16], left[16];
+	int nth, error, refused = 0;
+	__u64 generation;
+	ssize_t ret;
 
-	if (io_uring_queue_init(4, &ring, 0))
-		SKIP(return, "no io_uring");
+	if (fail_nth < 0 || read_file(FAILSLAB_VERBOSE, verbose, sizeof(verbose)) < 0)
+		SKIP(return, "no failslab");
 
-	EXPECT_EQ(TEXT_LEN, uring_rw(_metadata, &ring, IORING_OP_WRITE, self->fd,
-				     text, TEXT_LEN, -1));
-	expect_current(_metadata, variant->node, text, TEXT_LEN);
-	EXPECT_EQ(4, uring_rw(_metadata, &ring, IORING_OP_READ, self->fd, buf, 4, -1));
-	EXPECT_EQ(0, memcmp(text, buf, 4));
-	EXPECT_EQ(6, uring_rw(_metadata, &ring, IORING_OP_READ, self->fd, buf, 6, 9));
-	EXPECT_EQ(0, memcmp(text + 9, buf, 6));
-	EXPECT_EQ(-EFAULT, uring_rw(_metadata, &ring, IORING_OP_READ, self->fd, bad, 4, 0));
-	EXPECT_EQ(-EFAULT, uring_rw(_metadata, &ring, IORING_OP_WRITE, self->fd,
-				    bad - 1, 4, 0));
-	EXPECT_EQ(-EMSGSIZE, uring_rw(_metadata, &ring, IORING_OP_WRITE, self->fd,
-				      bad - 1, self->capacity + 1, 0));
-	expect_rest(_metadata, self->fd, text + 4, TEXT_LEN - 4);
-	io_uring_queue_exit(&ring);
-}
-
-TEST_F(misc_sim, io_uring_poll)
-{
-	struct io_uring_sqe request = {
-		.opcode = IORING_OP_POLL_ADD,
-		.fd = self->fd,
-		.poll32_events = POLLIN,
-	};
-	struct io_uring ring;
-
-	if (io_uring_queue_init(4, &ring, 0))
-		SKIP(return, "no io_uring");
-
-	publish(_metadata, self->fd, text, TEXT_LEN);
-	uring_submit(_metadata, &ring, &request);
-	EXPECT_EQ(POLLIN, uring_wait(_metadata, &ring));
-	expect_rest(_metadata, self->fd, text, TEXT_LEN);
-	uring_submit(_metadata, &ring, &request);
-	EXPECT_FALSE(uring_is_done(&ring));
-	publish(_metadata, self->fd, "new", 3);
-	EXPECT_EQ(POLLIN, uring_wait(_metadata, &ring));
-	io_uring_queue_exit(&ring);
+	ASSERT_EQ(0, write_file(FAILSLAB_VERBOSE, "0"));
+	for (nth = 1; nth < 100; nth++) {
+		epoll_now(_metadata, epoll);
+		generation = get_info(_metadata, other).generation;
+		snprintf(value, sizeof(value), "%d", nth);
+		memset(left, 0, sizeof(left));
+		ASSERT_LT(0, pwrite(fail_nth, value, strlen(value), 0));
+		ret = write_nowait(self->fd, "x", 1, 0);
+		error = errno;
+		ASSERT_LT(0, pread(fail_nth, left, sizeof(left) - 1, 0));
+		ASSERT_LT(0, pwrite(fail_nth, "0", 1, 0));
+		if (ret < 0 && error != EFAULT && error != EIO) {
+			refused++;
+			EXPECT_EQ(EAGAIN, error);
+			EXPECT_EQ(EPOLLOUT, epoll_now(_metadata, epoll));
+		}
+		EXPECT_EQ(generation + (ret == 1), get_info(_metadata, other).generation);
+		if (atoi(left))
+			break;
+	}
+	write_file(FAILSLAB_VERBOSE, verbose);
+	EXPECT_EQ(1, ret);
+	EXPECT_LT(0, refused);
+	expect_current(_metadata, variant->driver->node, "x", 1);
 }
 
 /* splice, sendfile */
@@ -905,7 +1064,7 @@ TEST_F(misc_sim, splice_too_long)
 	EXPECT_ERRNO(EMSGSIZE, splice(pipe[0], NULL, self->fd, NULL, length, 0));
 	ASSERT_EQ(0, ioctl(pipe[0], FIONREAD, &queued));
 	EXPECT_EQ(length, queued);
-	expect_unchanged(_metadata, self->fd, variant->node, &before);
+	expect_unchanged(_metadata, self->fd, variant->driver->node, &before);
 	free(buf);
 }
 
@@ -989,7 +1148,7 @@ TEST_F(misc_sim, mmap)
 					   self->capacity : page_size());
 
 	publish(_metadata, self->fd, text, TEXT_LEN);
-	fd = open_node(_metadata, variant->node, O_RDONLY);
+	fd = open_node(_metadata, variant->driver->node, O_RDONLY);
 	expect_mapped(_metadata, map_message(_metadata, self->fd, MAP_SHARED), text, TEXT_LEN);
 	expect_mapped(_metadata, map_message(_metadata, self->fd, MAP_PRIVATE), text, TEXT_LEN);
 	expect_mapped(_metadata, map_message(_metadata, fd, MAP_SHARED), text, TEXT_LEN);
@@ -1003,11 +1162,25 @@ TEST_F(misc_sim, mmap_empty_message)
 	expect_mapped(_metadata, map_message(_metadata, self->fd, MAP_SHARED), "", 0);
 }
 
-TEST_F(misc_sim, mmap_writable)
+TEST_F(misc_sim, mmap_full_message)
+{
+	unsigned char *full = malloc(self->capacity);
+	size_t i;
+
+	ASSERT_TRUE(!!full);
+	for (i = 0; i < self->capacity; i++)
+		full[i] = i * 7 + i / 256;
+	publish(_metadata, self->fd, full, self->capacity);
+	expect_mapped(_metadata, map_message(_metadata, self->fd, MAP_SHARED),
+		      full, self->capacity);
+	free(full);
+}
+
+TEST_F(misc_sim, mmap_writable_or_executable)
 {
 	static const int flags[] = { MAP_SHARED, MAP_PRIVATE };
-	int reader = open_node(_metadata, variant->node, O_RDONLY);
-	int writer = open_node(_metadata, variant->node, O_WRONLY);
+	int reader = open_node(_metadata, variant->driver->node, O_RDONLY);
+	int writer = open_node(_metadata, variant->driver->node, O_WRONLY);
 	size_t size = page_size();
 	unsigned int i;
 
@@ -1015,6 +1188,8 @@ TEST_F(misc_sim, mmap_writable)
 		EXPECT_ERRNO(EPERM, (long)mmap(NULL, size, PROT_READ | PROT_WRITE,
 					       flags[i], self->fd, 0));
 		EXPECT_ERRNO(EPERM, (long)mmap(NULL, size, PROT_WRITE,
+					       flags[i], self->fd, 0));
+		EXPECT_ERRNO(EPERM, (long)mmap(NULL, size, PROT_READ | PROT_EXEC,
 					       flags[i], self->fd, 0));
 		EXPECT_ERRNO(EACCES, (long)mmap(NULL, size, PROT_READ,
 						flags[i], writer, 0));
@@ -1025,7 +1200,7 @@ TEST_F(misc_sim, mmap_writable)
 				       MAP_PRIVATE, reader, 0));
 }
 
-TEST_F(misc_sim, mmap_made_writable)
+TEST_F(misc_sim, mmap_made_writable_or_executable)
 {
 	static const int flags[] = { MAP_SHARED, MAP_PRIVATE };
 	int mem = open("/proc/self/mem", O_RDWR | O_CLOEXEC);
@@ -1038,40 +1213,57 @@ TEST_F(misc_sim, mmap_made_writable)
 		map = map_message(_metadata, self->fd, flags[i]);
 		EXPECT_ERRNO(EACCES, mprotect(map, page_size(), PROT_WRITE));
 		EXPECT_ERRNO(EACCES, mprotect(map, page_size(), PROT_READ | PROT_WRITE));
+		EXPECT_ERRNO(EACCES, mprotect(map, page_size(), PROT_EXEC));
+		EXPECT_ERRNO(EACCES, mprotect(map, page_size(), PROT_READ | PROT_EXEC));
 		EXPECT_EQ(-1, pwrite(mem, "X", 1, (uintptr_t)map));
 		EXPECT_EQ(0, mprotect(map, page_size(), PROT_NONE));
 		EXPECT_EQ(0, mprotect(map, page_size(), PROT_READ));
 		expect_mapped(_metadata, map, text, TEXT_LEN);
 	}
-	expect_current(_metadata, variant->node, text, TEXT_LEN);
+	expect_current(_metadata, variant->driver->node, text, TEXT_LEN);
 }
 
-TEST_F(misc_sim, mmap_beyond_message)
+TEST_F(misc_sim, mmap_beyond_capacity)
 {
 	size_t size = page_size();
 
+	/* The message is shorter than a page; that does not matter. */
 	publish(_metadata, self->fd, text, TEXT_LEN);
 	EXPECT_ERRNO(EINVAL, (long)mmap(NULL, 2 * size, PROT_READ, MAP_SHARED, self->fd, 0));
 	EXPECT_ERRNO(EINVAL, (long)mmap(NULL, size, PROT_READ, MAP_SHARED, self->fd, size));
 	EXPECT_ERRNO(EINVAL, (long)mmap(NULL, size, PROT_READ, MAP_PRIVATE, self->fd,
-					(off_t)1 << 40));
+					(off_t)1 << 31));
 }
 
-TEST_F(misc_sim, mmap_is_of_the_pinned_message)
+/* The pinned message does not matter, and a mapping does not count as reading. */
+TEST_F(misc_sim, mmap_is_of_the_current_message)
 {
-	int other = open_node(_metadata, variant->node, O_WRONLY);
-	char c;
+	int other = open_node(_metadata, variant->driver->node, O_WRONLY);
 
 	start_reading(_metadata, self->fd);
 	publish(_metadata, other, "new", 3);
-	expect_mapped(_metadata, map_message(_metadata, self->fd, MAP_SHARED), text, TEXT_LEN);
-	EXPECT_EQ(1, pread(self->fd, &c, 1, 0));
 	expect_mapped(_metadata, map_message(_metadata, self->fd, MAP_SHARED), "new", 3);
+	publish(_metadata, other, "newer", 5);
+	expect_mapped(_metadata, map_message(_metadata, self->fd, MAP_PRIVATE), "newer", 5);
+	EXPECT_EQ(0, get_info(_metadata, self->fd).seen);
+	expect_rest(_metadata, self->fd, text + TEXT_POS, TEXT_LEN - TEXT_POS);
+}
+
+/* mmap does not need the lock that a reader holds. */
+TEST_F(misc_sim, mmap_does_not_wait_for_reader)
+{
+	struct holder holder;
+
+	publish(_metadata, self->fd, text, TEXT_LEN);
+	if (!hold_file(_metadata, &holder, self->fd))
+		return;
+	expect_mapped(_metadata, map_message(_metadata, self->fd, MAP_SHARED), text, TEXT_LEN);
+	release_file(_metadata, &holder, text);
 }
 
 TEST_F(misc_sim, mmap_after_publication_and_close)
 {
-	int other = open_node(_metadata, variant->node, O_WRONLY);
+	int other = open_node(_metadata, variant->driver->node, O_WRONLY);
 	char *shared, *private;
 
 	publish(_metadata, other, text, TEXT_LEN);
@@ -1118,13 +1310,14 @@ TEST_F(misc_sim, mmap_remap)
 	expect_mapped(_metadata, target, text, TEXT_LEN);
 }
 
-/* Refused or not, the message is there again after it. */
+/* Whether madvise() is refused or not, the mapping still shows the message. */
 TEST_F(misc_sim, mmap_dontneed)
 {
 	char *map;
 
-	if (variant->rust)
+	if (variant->driver == &rust_driver)
 		SKIP(return, "no abstraction in Rust for struct vm_operations_struct");
+
 	publish(_metadata, self->fd, text, TEXT_LEN);
 	map = map_message(_metadata, self->fd, MAP_PRIVATE);
 	publish(_metadata, self->fd, "new", 3);
@@ -1136,8 +1329,8 @@ TEST_F(misc_sim, mmap_dontneed)
 
 TEST_F(misc_sim, info)
 {
-	int writer = open_node(_metadata, variant->node, O_WRONLY);
-	int reader = open_node(_metadata, variant->node, O_RDONLY);
+	int writer = open_node(_metadata, variant->driver->node, O_WRONLY);
+	int reader = open_node(_metadata, variant->driver->node, O_RDONLY);
 	struct misc_sim_info info, old = get_info(_metadata, self->fd);
 
 	publish(_metadata, writer, text, TEXT_LEN);
@@ -1168,7 +1361,7 @@ TEST_F(misc_sim, replace)
 	EXPECT_EQ(0, replace(self->fd, before.generation, "new", 3));
 	EXPECT_EQ(before.generation + 1, get_info(_metadata, self->fd).generation);
 	EXPECT_EQ(3, get_info(_metadata, self->fd).length);
-	expect_current(_metadata, variant->node, "new", 3);
+	expect_current(_metadata, variant->driver->node, "new", 3);
 
 	/* The file is still where it was. */
 	expect_rest(_metadata, self->fd, text + TEXT_POS, TEXT_LEN - TEXT_POS);
@@ -1184,7 +1377,7 @@ TEST_F(misc_sim, replace_stale)
 	EXPECT_ERRNO(ESTALE, replace(self->fd, generation + 1, "new", 3));
 	EXPECT_ERRNO(ESTALE, replace(self->fd, generation | 1ULL << 32, "new", 3));
 	EXPECT_ERRNO(ESTALE, replace(self->fd, ~0ULL, "new", 3));
-	expect_unchanged(_metadata, self->fd, variant->node, &before);
+	expect_unchanged(_metadata, self->fd, variant->driver->node, &before);
 }
 
 TEST_F(misc_sim, replace_length)
@@ -1196,15 +1389,39 @@ TEST_F(misc_sim, replace_length)
 	ASSERT_TRUE(!!buf);
 	memset(buf, 'x', length);
 	EXPECT_EQ(0, replace(self->fd, get_info(_metadata, self->fd).generation, buf, length));
-	expect_current(_metadata, variant->node, buf, length);
+	expect_current(_metadata, variant->driver->node, buf, length);
 	EXPECT_EQ(0, replace(self->fd, get_info(_metadata, self->fd).generation, NULL, 0));
-	expect_current(_metadata, variant->node, "", 0);
+	expect_current(_metadata, variant->driver->node, "", 0);
 
 	before = start_reading(_metadata, self->fd);
 	EXPECT_ERRNO(EMSGSIZE, replace(self->fd, before.generation, buf, length + 1));
 	EXPECT_ERRNO(EMSGSIZE, replace(self->fd, before.generation, buf, ~0U));
-	expect_unchanged(_metadata, self->fd, variant->node, &before);
+	expect_unchanged(_metadata, self->fd, variant->driver->node, &before);
 	free(buf);
+}
+
+/* With length 0 the pointer is ignored, and everything else is checked. */
+TEST_F(misc_sim, replace_by_empty_message)
+{
+	const __u64 pointers[] = { 0, 1, (uintptr_t)bad_page(_metadata), 1ULL << 63, ~0ULL };
+	struct misc_sim_replace arg = {};
+	struct misc_sim_info before;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(pointers); i++) {
+		before = start_reading(_metadata, self->fd);
+		arg.data = pointers[i];
+		arg.generation = before.generation;
+		arg.reserved = 1;
+		EXPECT_ERRNO(EINVAL, ioctl(self->fd, MISC_SIM_IOC_REPLACE, &arg));
+		arg.reserved = 0;
+		arg.generation--;
+		EXPECT_ERRNO(ESTALE, ioctl(self->fd, MISC_SIM_IOC_REPLACE, &arg));
+		arg.generation++;
+		EXPECT_EQ(0, ioctl(self->fd, MISC_SIM_IOC_REPLACE, &arg));
+		EXPECT_EQ(before.generation + 1, get_info(_metadata, self->fd).generation);
+		expect_current(_metadata, variant->driver->node, "", 0);
+	}
 }
 
 TEST_F(misc_sim, replace_reserved)
@@ -1221,7 +1438,7 @@ TEST_F(misc_sim, replace_reserved)
 		arg.reserved = 1U << bit;
 		EXPECT_ERRNO(EINVAL, ioctl(self->fd, MISC_SIM_IOC_REPLACE, &arg));
 	}
-	expect_unchanged(_metadata, self->fd, variant->node, &before);
+	expect_unchanged(_metadata, self->fd, variant->driver->node, &before);
 }
 
 TEST_F(misc_sim, replace_bad_pointer)
@@ -1243,13 +1460,13 @@ TEST_F(misc_sim, replace_bad_pointer)
 	/* No bit of the pointer is lost, also where a long has 32. */
 	arg.data = (uintptr_t)"new" | 1ULL << 63;
 	EXPECT_ERRNO(EFAULT, ioctl(self->fd, MISC_SIM_IOC_REPLACE, &arg));
-	expect_unchanged(_metadata, self->fd, variant->node, &before);
+	expect_unchanged(_metadata, self->fd, variant->driver->node, &before);
 }
 
-/* Each call is wrong in what it is refused for and in all that is checked later. */
+/* Each call has the error that it must report, and all that are checked later. */
 TEST_F(misc_sim, replace_order_of_checks)
 {
-	int reader = open_node(_metadata, variant->node, O_RDONLY);
+	int reader = open_node(_metadata, variant->driver->node, O_RDONLY);
 	char *bad = bad_page(_metadata);
 	struct misc_sim_info before = start_reading(_metadata, self->fd);
 	struct misc_sim_replace arg = {
@@ -1269,13 +1486,13 @@ TEST_F(misc_sim, replace_order_of_checks)
 	EXPECT_ERRNO(ESTALE, ioctl(self->fd, MISC_SIM_IOC_REPLACE, &arg));
 	arg.generation = before.generation;
 	EXPECT_ERRNO(EFAULT, ioctl(self->fd, MISC_SIM_IOC_REPLACE, &arg));
-	expect_unchanged(_metadata, self->fd, variant->node, &before);
+	expect_unchanged(_metadata, self->fd, variant->driver->node, &before);
 }
 
 TEST_F(misc_sim, replace_stale_at_publication)
 {
-	int other = open_node(_metadata, variant->node, O_WRONLY);
-	struct call call = { .fd = self->fd, .length = 10 };
+	int other = open_node(_metadata, variant->driver->node, O_WRONLY);
+	struct blocked call = { .call = blocked_replace, .fd = self->fd, .length = 10 };
 	struct hole hole;
 
 	if (!make_hole(_metadata, &hole))
@@ -1283,15 +1500,13 @@ TEST_F(misc_sim, replace_stale_at_publication)
 
 	call.generation = get_info(_metadata, self->fd).generation;
 	call.buf = hole.page - 4;
-	start(_metadata, &call, call_replace);
+	start_call(_metadata, &call);
 	await_fault(_metadata, &hole);
 	publish(_metadata, other, text, TEXT_LEN);
 	fill_hole(_metadata, &hole, text, TEXT_LEN);
-	finish(_metadata, &call);
-	EXPECT_EQ(-1, call.ret);
-	EXPECT_EQ(ESTALE, call.error);
+	expect_failed(_metadata, &call, ESTALE);
 	EXPECT_EQ(call.generation + 1, get_info(_metadata, self->fd).generation);
-	expect_current(_metadata, variant->node, text, TEXT_LEN);
+	expect_current(_metadata, variant->driver->node, text, TEXT_LEN);
 }
 
 struct racer {
@@ -1320,7 +1535,7 @@ static void *race_to_replace(void *arg)
 	return NULL;
 }
 
-/* All of them replace the same generation at the same time: one wins. */
+/* All threads replace the same generation at the same time. One succeeds. */
 TEST_F(misc_sim, replace_race)
 {
 	__u64 generation = get_info(_metadata, self->fd).generation;
@@ -1331,7 +1546,7 @@ TEST_F(misc_sim, replace_race)
 
 	ASSERT_EQ(0, pthread_barrier_init(&barrier, NULL, ARRAY_SIZE(racers)));
 	for (i = 0; i < ARRAY_SIZE(racers); i++) {
-		racers[i].fd = open_node(_metadata, variant->node, O_WRONLY);
+		racers[i].fd = open_node(_metadata, variant->driver->node, O_WRONLY);
 		racers[i].barrier = &barrier;
 		racers[i].id = i;
 		racers[i].generation = generation;
@@ -1339,7 +1554,7 @@ TEST_F(misc_sim, replace_race)
 					    race_to_replace, &racers[i]));
 	}
 	for (i = 0; i < ARRAY_SIZE(racers); i++) {
-		ASSERT_EQ(0, pthread_join(racers[i].thread, NULL));
+		join_thread(_metadata, racers[i].thread);
 		EXPECT_EQ(0, racers[i].failures);
 		if (racers[i].won[RACES - 1])
 			last = i;
@@ -1379,14 +1594,14 @@ TEST_F(misc_sim, unknown_commands)
 	EXPECT_EQ(2, known);
 	EXPECT_ERRNO(ENOTTY, ioctl(self->fd, FIONREAD, buf));
 	EXPECT_ERRNO(ENOTTY, ioctl(self->fd, TCGETS, buf));
-	expect_unchanged(_metadata, self->fd, variant->node, &before);
+	expect_unchanged(_metadata, self->fd, variant->driver->node, &before);
 }
 
-/* fdinfo, tracepoints */
+/* fdinfo, sysfs, tracepoints */
 
 TEST_F(misc_sim, fdinfo)
 {
-	int fd = open_node(_metadata, variant->node, O_RDONLY);
+	int fd = open_node(_metadata, variant->driver->node, O_RDONLY);
 	__u64 generation;
 
 	publish(_metadata, self->fd, text, TEXT_LEN);
@@ -1399,116 +1614,138 @@ TEST_F(misc_sim, fdinfo)
 	EXPECT_TRUE(fdinfo_has(_metadata, fd, "seen", generation));
 }
 
-#define TRACE_DIR	"/sys/kernel/tracing/instances/misc-sim-test"
-
-static void trace_enable(struct __test_metadata *_metadata, const char *module, const char *value)
+TEST_F(misc_sim, sysfs)
 {
-	char path[128];
-	int fd;
+	char dir[PATH_LEN], length[16], generation[32];
+	struct stat st;
 
-	snprintf(path, sizeof(path), TRACE_DIR "/events/%s/enable", module);
-	fd = open(path, O_WRONLY | O_CLOEXEC);
-	ASSERT_LE(0, fd);
-	EXPECT_EQ(1, write(fd, value, 1));
-	close(fd);
+	snprintf(dir, sizeof(dir), "/sys/class/misc/%s-0", variant->driver->name);
+	publish(_metadata, self->fd, text, TEXT_LEN);
+	snprintf(generation, sizeof(generation), "%llu\n",
+		 (unsigned long long)get_info(_metadata, self->fd).generation);
+	snprintf(length, sizeof(length), "%zu\n", TEXT_LEN);
+	expect_file(_metadata, dir, "generation", generation);
+	expect_file(_metadata, dir, "length", length);
+	expect_file(_metadata, dir, "capacity", "4096\n");
+	strcat(dir, "/length");
+	ASSERT_EQ(0, stat(dir, &st));
+	EXPECT_EQ(S_IFREG | 0444, st.st_mode);
 }
 
-static bool trace_has(struct __test_metadata *_metadata, const char *fields)
-{
-	FILE *trace = fopen(TRACE_DIR "/trace", "r");
-	bool found = false;
-	char line[512];
-
-	ASSERT_TRUE(!!trace);
-	while (!found && fgets(line, sizeof(line), trace))
-		found = !!strstr(line, fields);
-	fclose(trace);
-	return found;
-}
-
-TEST_F(misc_sim, tracepoints)
+TEST_F(misc_sim, tracepoint_publish)
 {
 	char fields[128];
-	__u64 generation;
 
-	rmdir(TRACE_DIR);
-	if (mkdir(TRACE_DIR, 0700))
-		SKIP(return, "no tracefs");
-
-	trace_enable(_metadata, variant->module, "1");
+	if (!start_tracing(_metadata, variant->driver, "publish"))
+		return;
 	publish(_metadata, self->fd, text, TEXT_LEN);
-	generation = get_info(_metadata, self->fd).generation;
-	expect_rest(_metadata, self->fd, text, TEXT_LEN);
-	trace_enable(_metadata, variant->module, "0");
+	snprintf(fields, sizeof(fields), " generation=%llu length=%zu",
+		 (unsigned long long)get_info(_metadata, self->fd).generation, TEXT_LEN);
+	EXPECT_EQ(1, stop_tracing(_metadata, variant->driver, variant->driver->node,
+				  "publish", fields));
+}
 
-	snprintf(fields, sizeof(fields), " %s_publish: name=%s generation=%llu length=%zu\n",
-		 variant->module, variant->node + strlen("/dev/"),
-		 (unsigned long long)generation, TEXT_LEN);
-	EXPECT_TRUE(trace_has(_metadata, fields));
-	snprintf(fields, sizeof(fields), " %s_read: name=%s generation=%llu pos=0 ret=%zu\n",
-		 variant->module, variant->node + strlen("/dev/"),
-		 (unsigned long long)generation, TEXT_LEN);
-	EXPECT_TRUE(trace_has(_metadata, fields));
-	EXPECT_EQ(0, rmdir(TRACE_DIR));
+TEST_F(misc_sim, tracepoint_read)
+{
+	char fields[128];
+	char buf[4];
+
+	publish(_metadata, self->fd, text, TEXT_LEN);
+	if (!start_tracing(_metadata, variant->driver, "read"))
+		return;
+	EXPECT_EQ(sizeof(buf), pread(self->fd, buf, sizeof(buf), TEXT_LEN - 9));
+	snprintf(fields, sizeof(fields), " generation=%llu pos=%zu ret=%zu",
+		 (unsigned long long)get_info(_metadata, self->fd).generation,
+		 TEXT_LEN - 9, sizeof(buf));
+	EXPECT_EQ(1, stop_tracing(_metadata, variant->driver, variant->driver->node,
+				  "read", fields));
 }
 
 /* The module */
 
-TEST_F(misc_sim, unload_refused_while_open)
+/* The file of a module that nothing uses. Skips the case and returns -1 if there is none. */
+static int open_idle_module(struct __test_metadata *_metadata, const struct driver *driver)
 {
-	int file = open_module(variant->module);
-	char *map;
+	int file = open_module(driver->module);
 
 	if (file < 0)
-		SKIP(return, "no module %s", variant->module);
+		SKIP(return -1, "no module %s", driver->module);
+	if (module_references(driver))
+		SKIP(return -1, "%s is in use", driver->module);
+	return file;
+}
 
+TEST_F(misc_sim, no_module_parameters)
+{
+	char path[PATH_LEN];
+
+	snprintf(path, sizeof(path), "/sys/module/%s/parameters", variant->driver->module);
+	EXPECT_ERRNO(ENOENT, access(path, F_OK));
+}
+
+TEST_F(misc_sim, unload_refused_while_open)
+{
+	const char *module = variant->driver->module;
+	char *map;
+	int file;
+
+	close(self->fd);
+	self->fd = -1;
+	file = open_idle_module(_metadata, variant->driver);
+	if (file < 0)
+		return;
+
+	self->fd = open_node(_metadata, variant->driver->node, O_RDWR);
 	publish(_metadata, self->fd, text, TEXT_LEN);
-	EXPECT_ERRNO(EWOULDBLOCK, unload(variant->module));
+	EXPECT_ERRNO(EWOULDBLOCK, unload(module));
 	map = map_message(_metadata, self->fd, MAP_SHARED);
 	close(self->fd);
 	self->fd = -1;
-	EXPECT_ERRNO(EWOULDBLOCK, unload(variant->module));
+	EXPECT_ERRNO(EWOULDBLOCK, unload(module));
 	expect_mapped(_metadata, map, text, TEXT_LEN);
 	EXPECT_EQ(0, munmap(map, page_size()));
-	EXPECT_EQ(0, unload(variant->module));
-	EXPECT_EQ(0, load_from(file, variant->module));
+	EXPECT_EQ(0, unload(module));
+	EXPECT_EQ(0, load_from(file, module));
 }
 
 TEST_F(misc_sim, load_and_unload)
 {
+	const struct driver *driver = variant->driver;
 	long long deadline = now_ms() + DEADLINE_MS;
-	int i, file = open_module(variant->module);
-
-	if (file < 0)
-		SKIP(return, "no module %s", variant->module);
+	int i, file;
 
 	close(self->fd);
 	self->fd = -1;
+	file = open_idle_module(_metadata, driver);
+	if (file < 0)
+		return;
+
 	for (i = 0; i < LOADS && now_ms() < deadline; i++) {
-		ASSERT_EQ(0, unload(variant->module));
-		EXPECT_ERRNO(ENOENT, access(variant->node, F_OK));
-		ASSERT_EQ(0, load_from(file, variant->module));
-		expect_current(_metadata, variant->node, variant->greeting,
-			       strlen(variant->greeting));
+		ASSERT_EQ(0, unload(driver->module));
+		EXPECT_ERRNO(ENOENT, access(driver->node, F_OK));
+		ASSERT_EQ(0, load_from(file, driver->module));
+		expect_current(_metadata, driver->node, driver->greeting,
+			       strlen(driver->greeting));
 	}
 }
 
 TEST_F(misc_sim, log_is_silent)
 {
 	int kmsg = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-	int file = open_module(variant->module);
+	const struct driver *driver = variant->driver;
+	int file = open_module(driver->module);
 	char *bad = bad_page(_metadata);
 
 	if (kmsg < 0)
 		SKIP(return, "no /dev/kmsg");
 
 	ASSERT_EQ(0, lseek(kmsg, 0, SEEK_END));
-	if (file >= 0) {
-		close(self->fd);
-		ASSERT_EQ(0, unload(variant->module));
-		ASSERT_EQ(0, load_from(file, variant->module));
-		self->fd = open_node(_metadata, variant->node, O_RDWR);
+	close(self->fd);
+	if (file >= 0 && !module_references(driver)) {
+		ASSERT_EQ(0, unload(driver->module));
+		ASSERT_EQ(0, load_from(file, driver->module));
 	}
+	self->fd = open_node(_metadata, driver->node, O_RDWR);
 	publish(_metadata, self->fd, text, TEXT_LEN);
 	EXPECT_ERRNO(EFAULT, read(self->fd, bad, 1));
 	EXPECT_ERRNO(EFAULT, write(self->fd, bad, 1));

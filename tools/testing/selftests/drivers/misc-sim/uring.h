@@ -1,13 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * One request at a time through io_uring
+ * Requests through io_uring and their completions
  */
 
 #ifndef _MISC_SIM_URING_H
 #define _MISC_SIM_URING_H
 
 #include <poll.h>
+
+/* Where a pointer has 32 bits, its inline functions cast it to long long. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wpointer-to-int-cast"
+#pragma GCC diagnostic ignored "-Wsign-compare"
 #include "../../../../include/io_uring/mini_liburing.h"
+#pragma GCC diagnostic pop
+
 #include "helpers.h"
 
 static inline void uring_submit(struct __test_metadata *_metadata, struct io_uring *ring,
@@ -25,28 +32,129 @@ static inline bool uring_is_done(const struct io_uring *ring)
 	return __atomic_load_n(ring->cq.ktail, __ATOMIC_ACQUIRE) != *ring->cq.khead;
 }
 
-static inline int uring_wait(struct __test_metadata *_metadata, struct io_uring *ring)
+struct uring_completion {
+	__u64 user_data;
+	int res;
+	__u32 flags;
+};
+
+/* The next completion. One that does not come is a request that hangs. */
+static inline struct uring_completion uring_next(struct __test_metadata *_metadata,
+						 struct io_uring *ring)
 {
 	struct pollfd pollfd = { .fd = ring->ring_fd, .events = POLLIN };
+	struct uring_completion completion;
 	struct io_uring_cqe *cqe;
-	int res;
 
-	ASSERT_EQ(1, poll(&pollfd, 1, DEADLINE_MS));
+	ASSERT_EQ(1, poll(&pollfd, 1, DEADLINE_MS))
+		TH_LOG("the request does not complete");
 	ASSERT_EQ(0, io_uring_wait_cqe(ring, &cqe));
-	res = cqe->res;
+	completion = (struct uring_completion) { cqe->user_data, cqe->res, cqe->flags };
 	io_uring_cqe_seen(ring);
-	return res;
+	return completion;
+}
+
+static inline int uring_wait(struct __test_metadata *_metadata, struct io_uring *ring)
+{
+	return uring_next(_metadata, ring).res;
+}
+
+static inline struct io_uring_sqe uring_rw_request(int opcode, int fd, const void *buf,
+						   size_t length, __u64 offset)
+{
+	return (struct io_uring_sqe) {
+		.opcode = opcode,
+		.fd = fd,
+		.addr = (uintptr_t)buf,
+		.len = length,
+		.off = offset,
+	};
 }
 
 static inline struct io_uring_sqe uring_read_request(int fd, void *buf, size_t length)
 {
+	return uring_rw_request(IORING_OP_READ, fd, buf, length, -1);
+}
+
+/* Not poll32_events, whose halves are swapped on big-endian machines. */
+static inline struct io_uring_sqe uring_poll_request(int fd, __u16 events, __u32 flags)
+{
 	return (struct io_uring_sqe) {
-		.opcode = IORING_OP_READ,
+		.opcode = IORING_OP_POLL_ADD,
 		.fd = fd,
-		.addr = (uintptr_t)buf,
-		.len = length,
+		.poll_events = events,
+		.len = flags,
+	};
+}
+
+/* Buffers that the kernel picks from, for reads that complete more than once */
+
+#define URING_BUFFERS		8	/* a power of two */
+#define URING_BUFFER_SIZE	6
+#define URING_GROUP		1
+
+struct uring_buffers {
+	struct io_uring_buf_ring *ring;
+	char data[URING_BUFFERS][URING_BUFFER_SIZE];
+};
+
+/* False if the kernel has no such buffers. */
+static inline bool uring_provide_buffers(struct __test_metadata *_metadata,
+					 struct io_uring *ring, struct uring_buffers *buffers)
+{
+	struct io_uring_buf_reg reg = {
+		.ring_entries = URING_BUFFERS,
+		.bgid = URING_GROUP,
+	};
+	int i;
+
+	buffers->ring = mmap(NULL, page_size(), PROT_READ | PROT_WRITE,
+			     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_TRUE(buffers->ring != MAP_FAILED);
+	memset(buffers->data, POISON, sizeof(buffers->data));
+	for (i = 0; i < URING_BUFFERS; i++) {
+		buffers->ring->bufs[i].addr = (uintptr_t)buffers->data[i];
+		buffers->ring->bufs[i].len = URING_BUFFER_SIZE;
+		buffers->ring->bufs[i].bid = i;
+	}
+	__atomic_store_n(&buffers->ring->tail, URING_BUFFERS, __ATOMIC_RELEASE);
+	reg.ring_addr = (uintptr_t)buffers->ring;
+	return !syscall(__NR_io_uring_register, ring->ring_fd,
+			IORING_REGISTER_PBUF_RING, &reg, 1);
+}
+
+static inline struct io_uring_sqe uring_multishot_request(int fd)
+{
+	return (struct io_uring_sqe) {
+		.opcode = IORING_OP_READ_MULTISHOT,
+		.flags = IOSQE_BUFFER_SELECT,
+		.buf_group = URING_GROUP,
+		.fd = fd,
 		.off = -1,
 	};
+}
+
+/* The next completion has read this, and more are to come. */
+static inline void uring_expect_shot(struct __test_metadata *_metadata, struct io_uring *ring,
+				     const struct uring_buffers *buffers,
+				     const void *expected, int length)
+{
+	struct uring_completion cqe = uring_next(_metadata, ring);
+
+	ASSERT_EQ(length, cqe.res);
+	ASSERT_EQ(IORING_CQE_F_MORE | IORING_CQE_F_BUFFER, cqe.flags & 0xffff);
+	EXPECT_EQ(0, memcmp(expected, buffers->data[cqe.flags >> IORING_CQE_BUFFER_SHIFT], length));
+}
+
+/* The next completion is this, and no more are to come. */
+static inline void uring_expect_end(struct __test_metadata *_metadata, struct io_uring *ring,
+				    int res)
+{
+	struct uring_completion cqe = uring_next(_metadata, ring);
+
+	EXPECT_EQ(res, cqe.res);
+	EXPECT_EQ(0, cqe.flags & IORING_CQE_F_MORE);
+	EXPECT_FALSE(uring_is_done(ring));
 }
 
 #endif /* _MISC_SIM_URING_H */

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Instances of the simulated misc device: a device with its node
+ */
+
+#include <linux/minmax.h>
+#include <linux/sprintf.h>
+
+#include "misc-sim.h"
+
+/*
+ * Set once the default instance exists. Until then nothing else may be created,
+ * as the module goes away if the default instance cannot be created.
+ */
+static bool misc_sim_allowed;
+
+void misc_sim_instances_allow(void)
+{
+	WRITE_ONCE(misc_sim_allowed, true);
+}
+
+bool misc_sim_instances_allowed(void)
+{
+	return READ_ONCE(misc_sim_allowed);
+}
+
+const char * const misc_sim_kind_names[] = {
+	[MISC_SIM_KIND_MESSAGE]	= "message",
+	[MISC_SIM_KIND_STREAM]	= "stream",
+};
+
+static int misc_sim_check_config(const struct misc_sim_config *config)
+{
+	if (!in_range(config->capacity, 1, MISC_SIM_CAPACITY_MAX))
+		return -EINVAL;
+	if (config->message && config->length > config->capacity)
+		return -EMSGSIZE;
+	if (config->period_us && (config->period_us < MISC_SIM_PERIOD_US_MIN ||
+				  config->period_us > MISC_SIM_PERIOD_US_MAX))
+		return -EINVAL;
+	if (!in_range(config->mode, 1, 0777))
+		return -EINVAL;
+	return 0;
+}
+
+static const struct file_operations *misc_sim_fops(enum misc_sim_kind kind)
+{
+	switch (kind) {
+	case MISC_SIM_KIND_STREAM:
+		return &misc_sim_stream_fops;
+	default:
+		return &misc_sim_message_fops;
+	}
+}
+
+/**
+ * misc_sim_instance_create - create a device and its node
+ * @name: the name of the node after "misc-sim-", at most MISC_SIM_NAME_MAX
+ *	characters; the caller sees to it that it is unique
+ * @config: configuration of the device
+ * @faults: faults to inject; the device takes a reference
+ * @parent: parent of the node in the device model, or NULL
+ *
+ * Context: Process context.
+ * Return: the device with the reference of the registration, which
+ * misc_sim_instance_unplug() drops, or ERR_PTR() of -EINVAL, -EMSGSIZE (the
+ * message does not fit), -EBUSY (no minor is left), -ENOMEM.
+ */
+struct misc_sim_device *misc_sim_instance_create(const char *name,
+						 const struct misc_sim_config *config,
+						 struct misc_sim_faults *faults,
+						 struct device *parent)
+{
+	int ret;
+
+	ret = misc_sim_check_config(config);
+	if (ret)
+		return ERR_PTR(ret);
+
+	struct misc_sim_device *dev __free(misc_sim_device_put) =
+		misc_sim_device_create(config, faults);
+	if (IS_ERR(dev))
+		return dev;
+
+	snprintf(dev->name, sizeof(dev->name), MISC_SIM_NAME "-%s", name);
+	dev->misc.minor = MISC_DYNAMIC_MINOR;
+	dev->misc.name = dev->name;
+	dev->misc.fops = misc_sim_fops(config->kind);
+	dev->misc.groups = misc_sim_groups;
+	dev->misc.parent = parent;
+	dev->misc.mode = config->mode;
+
+	ret = misc_register(&dev->misc);
+	if (ret)
+		return ERR_PTR(ret);
+
+	misc_sim_device_start(dev);
+	return_ptr(dev);
+}
+
+/**
+ * misc_sim_instance_unplug - remove a device, also from under its users
+ * @dev: the device that misc_sim_instance_create() returned
+ *
+ * Waits for no user. Operations on open files fail with -ENODEV from now on, also
+ * those that sleep. The memory is freed when the last file is closed.
+ *
+ * Context: Process context.
+ */
+void misc_sim_instance_unplug(struct misc_sim_device *dev)
+{
+	misc_deregister(&dev->misc);
+	misc_sim_device_stop(dev);
+	misc_sim_device_put(dev);
+}

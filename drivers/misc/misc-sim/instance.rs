@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! Instances of the simulated misc device: a device with its node.
+
+use crate::{
+    device::{
+        Config,
+        Device,
+        Kind,
+        CAPACITY_MAX,
+        PERIOD_US_MAX,
+        PERIOD_US_MIN, //
+    },
+    fault::Faults,
+    file::MessageFile,
+    stream::StreamFile,
+    sysfs, //
+};
+use kernel::{
+    device::{
+        self,
+        Bound, //
+    },
+    miscdevice::{
+        MiscDevice,
+        MiscDeviceOptions,
+        MiscDeviceRegistration, //
+    },
+    prelude::*,
+    str::CString,
+    sync::{
+        atomic::{
+            ordering::Relaxed,
+            Atomic, //
+        },
+        Arc, //
+    },
+    time::hrtimer::ArcHrTimerHandle, //
+};
+
+/// Set once the default instance exists. Until then nothing else may be created, as the module goes
+/// away if the default instance cannot be created.
+static ALLOWED: Atomic<bool> = Atomic::new(false);
+
+/// Allows instances other than the default one.
+pub(crate) fn allow() {
+    ALLOWED.store(true, Relaxed);
+}
+
+/// Returns whether instances other than the default one are allowed.
+pub(crate) fn allowed() -> bool {
+    ALLOWED.load(Relaxed)
+}
+
+fn check_config(config: &Config) -> Result {
+    if !(1..=CAPACITY_MAX).contains(&config.capacity) {
+        return Err(EINVAL);
+    }
+    if config
+        .message
+        .as_ref()
+        .is_some_and(|message| message.len() > config.capacity as usize)
+    {
+        return Err(EMSGSIZE);
+    }
+    if config.period_us != 0 && !(PERIOD_US_MIN..=PERIOD_US_MAX).contains(&config.period_us) {
+        return Err(EINVAL);
+    }
+    if !(1..=0o777).contains(&config.mode) {
+        return Err(EINVAL);
+    }
+    Ok(())
+}
+
+type Registration<T> = Pin<KBox<MiscDeviceRegistration<T>>>;
+
+fn register<T: MiscDevice<Data = Arc<Device>>>(
+    dev: &Arc<Device>,
+    config: &Config,
+    parent: Option<&device::Device<Bound>>,
+) -> Result<Registration<T>> {
+    let options = MiscDeviceOptions {
+        mode: config.mode as u16,
+        parent,
+        group: Some(&sysfs::GROUP),
+        ..MiscDeviceOptions::new(&dev.name)
+    };
+
+    KBox::pin_init(
+        MiscDeviceRegistration::register(options, dev.clone()),
+        GFP_KERNEL,
+    )
+}
+
+/// The node of an instance, which exists until this is dropped.
+#[expect(dead_code, reason = "only dropped")]
+enum Node {
+    Message(Registration<MessageFile>),
+    Stream(Registration<StreamFile>),
+}
+
+/// A device with its node.
+pub(crate) struct Instance {
+    node: Option<Node>,
+    timer: Option<ArcHrTimerHandle<Device>>,
+    dev: Arc<Device>,
+}
+
+impl Instance {
+    /// Creates a device and its node, which is named "rmisc-sim-" and `name`.
+    ///
+    /// The name has at most [`NAME_MAX`] characters; the caller sees to it that it is unique.
+    /// `parent` is the parent of the node in the device model.
+    ///
+    /// Fails with [`EINVAL`], [`EMSGSIZE`] (the message does not fit), [`EBUSY`] (no minor is
+    /// left), or [`ENOMEM`].
+    ///
+    /// [`NAME_MAX`]: crate::device::NAME_MAX
+    pub(crate) fn create(
+        name: &CStr,
+        config: &Config,
+        faults: Arc<Faults>,
+        parent: Option<&device::Device<Bound>>,
+    ) -> Result<Self> {
+        check_config(config)?;
+
+        let name = CString::try_from_fmt(fmt!("rmisc-sim-{name}"))?;
+        let dev = Device::create(name, config, faults)?;
+        let node = match config.kind {
+            Kind::Message => Node::Message(register(&dev, config, parent)?),
+            Kind::Stream => Node::Stream(register(&dev, config, parent)?),
+        };
+
+        Ok(Self {
+            node: Some(node),
+            timer: dev.clone().start(),
+            dev,
+        })
+    }
+
+    /// Returns the device.
+    pub(crate) fn device(&self) -> &Device {
+        &self.dev
+    }
+}
+
+/// Removes a device, also from under its users.
+///
+/// Waits for no user. Operations on open files fail with [`ENODEV`] from now on, also those that
+/// sleep. The memory is freed when the last file is closed.
+impl Drop for Instance {
+    fn drop(&mut self) {
+        drop(self.node.take());
+        self.dev.stop(self.timer.take());
+    }
+}

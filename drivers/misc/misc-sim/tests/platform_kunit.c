@@ -1,0 +1,393 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * KUnit tests for the platform driver of the simulated misc device
+ *
+ * They use nothing but platform devices and nodes in /dev, so that they run on the
+ * driver in Rust as well.
+ */
+
+#include <kunit/platform_device.h>
+#include <kunit/test.h>
+#include <linux/delay.h>
+#include <linux/device.h>
+#include <linux/err.h>
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/jiffies.h>
+#include <linux/kconfig.h>
+#include <linux/ktime.h>
+#include <linux/mount.h>
+#include <linux/namei.h>
+#include <linux/platform_device.h>
+#include <linux/property.h>
+#include <linux/sprintf.h>
+#include <linux/string.h>
+
+#include "../misc-sim.h"
+
+struct driver_param {
+	const char *name;
+	const char *greeting;
+};
+
+static const struct driver_param drivers[] = {
+	{ MISC_SIM_NAME, MISC_SIM_GREETING },
+#if IS_ENABLED(CONFIG_MISC_SIM_RUST)
+	{ "r" MISC_SIM_NAME, "Hello from r" MISC_SIM_NAME "!\n" },
+#endif
+};
+
+KUNIT_ARRAY_PARAM_DESC(driver, drivers, name);
+
+static const u8 text[] = { 'm', 'e', 's', 's', 'a', 'g', 'e' };
+
+struct platform_test {
+	const struct device_driver *driver;
+	struct vfsmount *dev;
+	char name[128];		/* of the node that was named last */
+};
+
+KUNIT_DEFINE_ACTION_WRAPPER(put_mount, mntput, struct vfsmount *);
+KUNIT_DEFINE_ACTION_WRAPPER(put_file, fput, struct file *);
+
+/* An own mount, as /dev need not be there when the tests run at boot. */
+static int platform_test_init(struct kunit *test)
+{
+	const struct driver_param *param = test->param_value;
+	struct platform_test *priv = kunit_kzalloc(test, sizeof(*priv), GFP_KERNEL);
+	struct file_system_type *type = get_fs_type("devtmpfs");
+
+	if (!priv)
+		return -ENOMEM;
+	if (!type)
+		kunit_skip(test, "no devtmpfs");
+
+	priv->driver = driver_find(param->name, &platform_bus_type);
+	if (!priv->driver)
+		kunit_skip(test, "%s is not loaded", param->name);
+
+	priv->dev = vfs_kern_mount(type, 0, "devtmpfs", NULL);
+	if (IS_ERR(priv->dev))
+		return PTR_ERR(priv->dev);
+
+	test->priv = priv;
+	return kunit_add_action_or_reset(test, put_mount, priv->dev);
+}
+
+/* The driver binds at once, or not at all. */
+static struct platform_device *add_device(struct kunit *test,
+					  const struct property_entry *properties)
+{
+	const struct driver_param *param = test->param_value;
+	struct platform_device_info info = {
+		.name = param->name,
+		.id = PLATFORM_DEVID_AUTO,
+		.properties = properties,
+	};
+	struct platform_device *pdev;
+
+	pdev = kunit_platform_device_register_full(test, &info);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, pdev);
+	return pdev;
+}
+
+static int bind(struct kunit *test, struct platform_device *pdev)
+{
+	struct platform_test *priv = test->priv;
+
+	return device_driver_attach(priv->driver, &pdev->dev);
+}
+
+static const char *node_name(struct kunit *test, struct platform_device *pdev)
+{
+	const struct driver_param *param = test->param_value;
+	struct platform_test *priv = test->priv;
+
+	scnprintf(priv->name, sizeof(priv->name), "%s-platform:%s", param->name,
+		  dev_name(&pdev->dev));
+	return priv->name;
+}
+
+static struct file *try_open(struct kunit *test, const char *node, int flags)
+{
+	struct platform_test *priv = test->priv;
+	struct path root = { .mnt = priv->dev, .dentry = priv->dev->mnt_root };
+
+	return file_open_root(&root, node, flags, 0);
+}
+
+static struct file *open_node(struct kunit *test, struct platform_device *pdev,
+			      int flags)
+{
+	struct file *file = try_open(test, node_name(test, pdev), flags);
+
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, file);
+	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, put_file, file));
+	return file;
+}
+
+static bool has_child(struct platform_device *pdev, const char *name)
+{
+	struct device *child = device_find_child(&pdev->dev, name, device_match_name);
+
+	put_device(child);
+	return child;
+}
+
+static void expect_no_node(struct kunit *test, struct platform_device *pdev)
+{
+	const char *name = node_name(test, pdev);
+
+	KUNIT_EXPECT_PTR_EQ(test, try_open(test, name, O_RDWR), ERR_PTR(-ENOENT));
+	KUNIT_EXPECT_FALSE(test, has_child(pdev, name));
+}
+
+static void expect_read(struct kunit *test, struct file *file, const void *data,
+			ssize_t length)
+{
+	char buf[64] = {};
+	loff_t pos = 0;
+
+	KUNIT_EXPECT_EQ(test, kernel_read(file, buf, sizeof(buf), &pos), length);
+	KUNIT_EXPECT_MEMEQ(test, buf, data, length);
+}
+
+static ssize_t write_bytes(struct kunit *test, struct file *file, size_t length)
+{
+	void *data = kunit_kzalloc(test, length, GFP_KERNEL);
+	loff_t pos = 0;
+
+	KUNIT_ASSERT_NOT_NULL(test, data);
+	return kernel_write(file, data, length, &pos);
+}
+
+static void platform_defaults(struct kunit *test)
+{
+	const struct driver_param *param = test->param_value;
+	struct platform_device *pdev = add_device(test, NULL);
+	struct file *file = open_node(test, pdev, O_RDWR);
+	loff_t pos = strlen(param->greeting);
+	char c;
+
+	KUNIT_EXPECT_TRUE(test, has_child(pdev, node_name(test, pdev)));
+	KUNIT_EXPECT_EQ(test, file_inode(file)->i_mode, S_IFCHR | 0600);
+	expect_read(test, file, param->greeting, strlen(param->greeting));
+	KUNIT_EXPECT_EQ(test, kernel_read(file, &c, 1, &pos), 0);
+	KUNIT_EXPECT_EQ(test, write_bytes(test, file, SZ_4K + 1), -EMSGSIZE);
+	KUNIT_EXPECT_EQ(test, write_bytes(test, file, SZ_4K), SZ_4K);
+}
+
+static void platform_properties(struct kunit *test)
+{
+	const struct property_entry properties[] = {
+		PROPERTY_ENTRY_U8_ARRAY("linux,message", text),
+		PROPERTY_ENTRY_U32("linux,capacity", 16),
+		PROPERTY_ENTRY_STRING("linux,kind", "stream"),
+		PROPERTY_ENTRY_U32("linux,mode", 0640),
+		{}
+	};
+	struct platform_device *pdev = add_device(test, properties);
+	struct file *file = open_node(test, pdev, O_RDWR | O_NONBLOCK);
+	loff_t pos = 0;
+	char c;
+
+	KUNIT_EXPECT_EQ(test, file_inode(file)->i_mode, S_IFCHR | 0640);
+	expect_read(test, file, text, sizeof(text));
+	KUNIT_EXPECT_EQ(test, kernel_read(file, &c, 1, &pos), -EAGAIN);
+	KUNIT_EXPECT_EQ(test, write_bytes(test, file, 17), -EMSGSIZE);
+	KUNIT_EXPECT_EQ(test, write_bytes(test, file, 16), 16);
+}
+
+static void platform_kind_message(struct kunit *test)
+{
+	const struct property_entry properties[] = {
+		PROPERTY_ENTRY_STRING("linux,kind", "message"),
+		PROPERTY_ENTRY_U8_ARRAY("linux,message", text),
+		{}
+	};
+	struct file *file = open_node(test, add_device(test, properties), O_RDONLY);
+	loff_t pos = sizeof(text);
+	char c;
+
+	expect_read(test, file, text, sizeof(text));
+	KUNIT_EXPECT_EQ(test, kernel_read(file, &c, 1, &pos), 0);
+}
+
+static void platform_capacity_cuts_greeting(struct kunit *test)
+{
+	const struct property_entry properties[] = {
+		PROPERTY_ENTRY_U32("linux,capacity", 5),
+		{}
+	};
+
+	expect_read(test, open_node(test, add_device(test, properties), O_RDONLY),
+		    "Hello", 5);
+}
+
+static void platform_period(struct kunit *test)
+{
+	const struct property_entry properties[] = {
+		PROPERTY_ENTRY_STRING("linux,kind", "stream"),
+		PROPERTY_ENTRY_U32("linux,period-us", MISC_SIM_PERIOD_US_MIN),
+		{}
+	};
+	struct file *file = open_node(test, add_device(test, properties),
+				      O_RDONLY | O_NONBLOCK);
+	unsigned long deadline = jiffies + 10 * HZ;
+	char buf[32] = {}, expected[32];
+	unsigned long long tick;
+	loff_t pos = 0;
+	ssize_t length;
+
+	do {
+		KUNIT_ASSERT_TRUE(test, time_before(jiffies, deadline));
+		length = kernel_read(file, buf, sizeof(buf) - 1, &pos);
+		if (length == -EAGAIN) {
+			fsleep(MISC_SIM_PERIOD_US_MIN);
+			continue;
+		}
+		KUNIT_ASSERT_GT(test, length, 0);
+		buf[length] = '\0';
+	} while (sscanf(buf, "tick %llu", &tick) != 1);
+	KUNIT_EXPECT_GT(test, tick, 0);
+	snprintf(expected, sizeof(expected), "tick %llu\n", tick);
+	KUNIT_EXPECT_STREQ(test, buf, expected);
+}
+
+static void platform_latency(struct kunit *test)
+{
+	const struct property_entry properties[] = {
+		PROPERTY_ENTRY_U32("linux,latency-us", 20000),
+		{}
+	};
+	const struct driver_param *param = test->param_value;
+	struct file *file = open_node(test, add_device(test, properties), O_RDONLY);
+	ktime_t start = ktime_get();
+
+	expect_read(test, file, param->greeting, strlen(param->greeting));
+	KUNIT_EXPECT_GE(test, ktime_us_delta(ktime_get(), start), 20000);
+}
+
+static const struct {
+	struct property_entry property;
+	int error;
+} refused[] = {
+	{ PROPERTY_ENTRY_U32("linux,capacity", 0), -EINVAL },
+	{ PROPERTY_ENTRY_U32("linux,capacity", sizeof(text) - 1), -EMSGSIZE },
+	{ PROPERTY_ENTRY_U32("linux,capacity", MISC_SIM_CAPACITY_MAX + 1), -EINVAL },
+	{ PROPERTY_ENTRY_U32("linux,period-us", MISC_SIM_PERIOD_US_MIN - 1), -EINVAL },
+	{ PROPERTY_ENTRY_U32("linux,period-us", MISC_SIM_PERIOD_US_MAX + 1), -EINVAL },
+	{ PROPERTY_ENTRY_U32("linux,latency-us", MISC_SIM_LATENCY_US_MAX + 1), -EINVAL },
+	{ PROPERTY_ENTRY_U32("linux,mode", 0), -EINVAL },
+	{ PROPERTY_ENTRY_U32("linux,mode", 01000), -EINVAL },
+	{ PROPERTY_ENTRY_STRING("linux,kind", "streams"), -EINVAL },
+	{ PROPERTY_ENTRY_STRING("linux,kind", ""), -EINVAL },
+};
+
+static void platform_values_refused(struct kunit *test)
+{
+	for (int i = 0; i < ARRAY_SIZE(refused); i++) {
+		const struct property_entry properties[] = {
+			PROPERTY_ENTRY_U8_ARRAY("linux,message", text),
+			refused[i].property,
+			{}
+		};
+		struct platform_device *pdev = add_device(test, properties);
+
+		KUNIT_EXPECT_EQ_MSG(test, bind(test, pdev), refused[i].error, "%s, case %d",
+				    refused[i].property.name, i);
+		expect_no_node(test, pdev);
+	}
+}
+
+struct name_case {
+	const char *name;
+	int length;	/* filled up with "x" */
+	int error;
+};
+
+/* "platform:" takes 9 of the 64 characters. */
+static const struct name_case name_cases[] = {
+	{ "kunit-a.b,c+d@e", 0, 0 },
+	{ "kunit-", MISC_SIM_NAME_MAX - 9, 0 },
+	{ "kunit-", MISC_SIM_NAME_MAX - 8, -EINVAL },
+	{ "kunit-a/b", 0, -EINVAL },
+	{ "kunit-a!b", 0, -EINVAL },
+};
+
+static void platform_names(struct kunit *test)
+{
+	for (int i = 0; i < ARRAY_SIZE(name_cases); i++) {
+		const struct name_case *c = &name_cases[i];
+		struct platform_device *pdev;
+		char name[MISC_SIM_NAME_MAX] = {};
+
+		memset(name, 'x', c->length);
+		memcpy(name, c->name, strlen(c->name));
+		pdev = kunit_platform_device_alloc(test, name, PLATFORM_DEVID_NONE);
+		KUNIT_ASSERT_NOT_NULL(test, pdev);
+		KUNIT_ASSERT_EQ(test, kunit_platform_device_add(test, pdev), 0);
+		KUNIT_EXPECT_EQ_MSG(test, bind(test, pdev), c->error, "%s", name);
+		if (c->error)
+			expect_no_node(test, pdev);
+		else
+			open_node(test, pdev, O_RDWR);
+		kunit_platform_device_unregister(test, pdev);
+	}
+}
+
+static void platform_unbind_unplugs(struct kunit *test)
+{
+	const struct driver_param *param = test->param_value;
+	struct platform_device *pdev = add_device(test, NULL);
+	struct file *file = open_node(test, pdev, O_RDWR);
+	loff_t pos = 0;
+	char c;
+
+	KUNIT_EXPECT_EQ(test, write_bytes(test, file, 1), 1);
+	device_release_driver(&pdev->dev);
+	KUNIT_EXPECT_EQ(test, kernel_read(file, &c, 1, &pos), -ENODEV);
+	KUNIT_EXPECT_EQ(test, write_bytes(test, file, 1), -ENODEV);
+	expect_no_node(test, pdev);
+
+	/* Another device, with nothing of the old one. */
+	KUNIT_ASSERT_EQ(test, bind(test, pdev), 0);
+	expect_read(test, open_node(test, pdev, O_RDWR), param->greeting,
+		    strlen(param->greeting));
+	KUNIT_EXPECT_EQ(test, kernel_read(file, &c, 1, &pos), -ENODEV);
+}
+
+static void platform_removal_unplugs(struct kunit *test)
+{
+	struct platform_device *pdev = add_device(test, NULL);
+	struct file *file = open_node(test, pdev, O_RDWR);
+	const char *name = node_name(test, pdev);
+	loff_t pos = 0;
+	char c;
+
+	kunit_platform_device_unregister(test, pdev);
+	KUNIT_EXPECT_EQ(test, kernel_read(file, &c, 1, &pos), -ENODEV);
+	KUNIT_EXPECT_PTR_EQ(test, try_open(test, name, O_RDWR), ERR_PTR(-ENOENT));
+}
+
+static struct kunit_case platform_cases[] = {
+	KUNIT_CASE_PARAM(platform_defaults, driver_gen_params),
+	KUNIT_CASE_PARAM(platform_properties, driver_gen_params),
+	KUNIT_CASE_PARAM(platform_kind_message, driver_gen_params),
+	KUNIT_CASE_PARAM(platform_capacity_cuts_greeting, driver_gen_params),
+	KUNIT_CASE_PARAM(platform_period, driver_gen_params),
+	KUNIT_CASE_PARAM(platform_latency, driver_gen_params),
+	KUNIT_CASE_PARAM(platform_values_refused, driver_gen_params),
+	KUNIT_CASE_PARAM(platform_names, driver_gen_params),
+	KUNIT_CASE_PARAM(platform_unbind_unplugs, driver_gen_params),
+	KUNIT_CASE_PARAM(platform_removal_unplugs, driver_gen_params),
+	{}
+};
+
+static struct kunit_suite platform_suite = {
+	.name = "misc_sim_platform",
+	.init = platform_test_init,
+	.test_cases = platform_cases,
+};
+
+kunit_test_suite(platform_suite);
