@@ -238,7 +238,7 @@ struct page *misc_sim_message_page(const struct misc_sim_message *msg,
 				   pgoff_t index);
 
 DEFINE_FREE(misc_sim_message_put, struct misc_sim_message *,
-	    if (!IS_ERR_OR_NULL(_T)) misc_sim_message_put(_T))
+	    IS_ERR_OR_NULL(_T) ? (void)0 : misc_sim_message_put(_T))
 
 /* fault.c */
 struct misc_sim_faults *misc_sim_faults_create(void);
@@ -246,7 +246,7 @@ struct misc_sim_faults *misc_sim_faults_get(struct misc_sim_faults *faults);
 void misc_sim_faults_put(struct misc_sim_faults *faults);
 
 DEFINE_FREE(misc_sim_faults_put, struct misc_sim_faults *,
-	    if (_T) misc_sim_faults_put(_T))
+	    !_T ? (void)0 : misc_sim_faults_put(_T))
 
 #ifdef CONFIG_MISC_SIM_FAULT_INJECTION
 void misc_sim_faults_add_groups(struct misc_sim_faults *faults,
@@ -289,7 +289,7 @@ struct misc_sim_message *misc_sim_device_message(struct misc_sim_device *dev);
 u64 misc_sim_device_current(struct misc_sim_device *dev, size_t *length);
 
 DEFINE_FREE(misc_sim_device_put, struct misc_sim_device *,
-	    if (!IS_ERR_OR_NULL(_T)) misc_sim_device_put(_T))
+	    IS_ERR_OR_NULL(_T) ? (void)0 : misc_sim_device_put(_T))
 
 /* file.c */
 extern const struct file_operations misc_sim_message_fops;

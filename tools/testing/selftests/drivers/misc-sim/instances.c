@@ -153,7 +153,7 @@ TEST_F(config, values_refused)
 		{ "latency_us", "7\n", { "60000001", "4294967296" } },
 		{ "errno", "7\n", { "0", "11", "512", "4294967297" } },
 		{ "mode", "0604\n", { "0", "1000", "8", "0x1", "rw" } },
-		{ "kind", "stream\n", { "0", "1", "Message", "messages", "messag", " message" } },
+		{ "kind", "stream\n", { "0", "1", "Message", "messages", "mess", " message" } },
 	};
 	static const char * const bad[] = { "\n", " ", "-1", "1x", "1 1", "1\n1", "1\n\n", "x" };
 	unsigned int i, j;
