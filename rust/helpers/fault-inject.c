@@ -9,7 +9,7 @@ __rust_helper void rust_helper_FAULT_ATTR_INITIALIZER(struct fault_attr *attr)
 	DECLARE_FAULT_ATTR(initial);
 
 	*attr = initial;
-	/* A lock cannot be copied: lockdep would not know its class. */
+	/* Do not copy the lock: lockdep would not know its class. */
 	ratelimit_state_init(&attr->ratelimit_state, 0,
 			     DEFAULT_RATELIMIT_BURST);
 }

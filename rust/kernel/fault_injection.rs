@@ -16,7 +16,7 @@ use crate::{
 };
 use core::ptr::NonNull;
 
-/// A fault to inject, which a directory in configfs controls.
+/// A fault to inject, controlled by a directory in configfs.
 ///
 /// # Examples
 ///
@@ -58,16 +58,16 @@ use core::ptr::NonNull;
 /// # Invariants
 ///
 /// - `config` is initialized.
-/// - While there are references to the group in `config`, they own one reference to `self`.
+/// - The references to the group in `config` together own one reference to `self`.
 #[pin_data]
 pub struct FaultConfig {
     #[pin]
     config: Opaque<bindings::fault_config>,
 
-    /// The item type of the C side, with a `release` operation.
+    /// The item type of the C side, with a `release` operation added.
     ///
-    /// The C side expects that the parent of the group owns the memory. Here the references to the
-    /// group own it, so that it is valid for as long as anything in configfs refers to it.
+    /// The C side expects the parent of the group to own the memory. Here, the references to the
+    /// group own it, so it remains valid while anything in configfs refers to it.
     #[pin]
     item_type: Opaque<bindings::config_item_type>,
 }
@@ -75,14 +75,14 @@ pub struct FaultConfig {
 // SAFETY: A `FaultConfig` can be used and dropped on any thread.
 unsafe impl Send for FaultConfig {}
 
-// SAFETY: `should_fail()` may be called in parallel, and while configfs changes the attributes.
+// SAFETY: `should_fail()` can be called in parallel, also while configfs changes the attributes.
 unsafe impl Sync for FaultConfig {}
 
 impl FaultConfig {
-    /// Creates a fault that never happens, and the group that controls it.
+    /// Creates a fault that is disabled, and the group that controls it.
     ///
-    /// To show the group in configfs, pass it to [`Group::add_default_group`]. A fault that happens
-    /// is logged only if userspace sets the group's `verbose`.
+    /// Pass the group to [`Group::add_default_group`] to make it visible in configfs. Faults are
+    /// logged only if userspace sets `verbose` in the group.
     ///
     /// Fails with [`ENOMEM`].
     ///
@@ -97,28 +97,27 @@ impl FaultConfig {
         )?;
         let config = this.config.get();
 
-        // SAFETY: `config` is zeroed and nobody else has it yet.
+        // SAFETY: `config` is zeroed, and nobody else has a reference to it yet.
         unsafe {
             bindings::FAULT_ATTR_INITIALIZER(&raw mut (*config).attr);
             (*config).attr.verbose = 0;
             bindings::fault_config_init(config, name.as_char_ptr());
         }
 
-        // SAFETY: As above.
+        // SAFETY: `config` is initialized, and nobody else has a reference to it yet.
         let dname = unsafe { &mut (*config).attr.dname };
-        // The log shows this name, which may be cut there. The last byte remains a NUL.
+        // The log shows this copy of the name, which may be truncated. The last byte remains NUL.
         let len = name.to_bytes().len().min(dname.len() - 1);
         dname[..len].copy_from_slice(&name.to_bytes()[..len]);
 
         // SAFETY: `fault_config_init()` has initialized the group.
         let group = unsafe { &mut (*config).group };
         if group.cg_item.ci_name.is_null() {
-            // The name is a long one, and there is no memory for it.
+            // The name is too long for `ci_namebuf`, and its allocation failed.
             return Err(ENOMEM);
         }
 
-        // SAFETY: `fault_config_init()` has set the type to a valid one, and nobody else has
-        // `item_type` yet.
+        // SAFETY: `fault_config_init()` has set a valid type, and nobody else uses `item_type` yet.
         unsafe {
             *this.item_type.get() = bindings::config_item_type {
                 ct_item_ops: &Self::ITEM_OPS,
@@ -130,17 +129,17 @@ impl FaultConfig {
 
         // INVARIANT: `Self::release` drops this reference.
         let _ = this.clone().into_raw();
-        // SAFETY: The group has one reference, which we own. It is in no other group, and as this
-        // is the only place where it leaves this module, it is not added to a second one. The
-        // reference above keeps it valid until `release` is called.
+        // SAFETY: We own the only reference to the group. It is not in another group, and only
+        // `DefaultGroup` gives access to it. The reference above keeps it valid until `release` is
+        // called.
         let group = unsafe { DefaultGroup::from_raw(group) };
 
         Ok((this, group))
     }
 
-    /// Returns whether to fail now.
+    /// Returns whether the caller should fail now.
     ///
-    /// `size` is subtracted from the fault's `space`. Nothing fails until that is used up.
+    /// `size` is subtracted from `space` in the group. Nothing fails until `space` is used up.
     ///
     /// This can be called in any context.
     #[inline]
@@ -151,7 +150,7 @@ impl FaultConfig {
 
     /// # Safety
     ///
-    /// `item` must be that of a `FaultConfig`, and its last reference must have been dropped.
+    /// `item` must belong to a `FaultConfig`, and its last reference must have been dropped.
     unsafe extern "C" fn release(item: *mut bindings::config_item) {
         // SAFETY: By the function safety requirements, `item` is embedded in a `FaultConfig`.
         let this = unsafe {
@@ -161,7 +160,7 @@ impl FaultConfig {
             container_of!(config.cast::<Opaque<_>>(), Self, config)
         };
 
-        // SAFETY: By the type invariants, the references to the item owned this one.
+        // SAFETY: By the type invariants, the references to the item owned this reference.
         drop(unsafe { Arc::from_raw(this.cast_const()) });
     }
 

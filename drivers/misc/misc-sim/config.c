@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Instances of the simulated misc device in configfs
+ * configfs interface of the simulated misc device
  *
  * A directory holds the configuration of an instance and, while it is live, the
  * instance itself.
@@ -18,14 +18,14 @@
 
 #include "misc-sim.h"
 
-/* configfs cuts a longer write to this length without an error. */
+/* configfs silently truncates longer writes to this length. */
 #define MISC_SIM_WRITE_MAX	(SZ_4K - 1)
 
 /**
  * struct misc_sim_directory - a directory in configfs
  */
 struct misc_sim_directory {
-	/** @group: the directory; the memory lives until its last reference */
+	/** @group: the directory; its last reference frees this structure */
 	struct config_group group;
 
 	/** @lock: guards @dev, @config and @message */
@@ -37,10 +37,10 @@ struct misc_sim_directory {
 	/** @config: configuration of the next instance */
 	struct misc_sim_config config;
 
-	/** @message: owner of config.message, NULL for the greeting */
+	/** @message: memory of config.message, owned; NULL for the greeting */
 	void *message;
 
-	/** @faults: shared with the instance, may change while live */
+	/** @faults: fault settings, shared with the instance; owns a reference */
 	struct misc_sim_faults *faults;
 };
 
@@ -60,7 +60,7 @@ static int misc_sim_parse(const char *page, unsigned int base, u32 min, u32 max,
 	return 0;
 }
 
-/* Set a number that is constant while the instance is live. */
+/* Set a number that cannot change while the instance is live. */
 static ssize_t misc_sim_set(struct misc_sim_directory *dir, u32 *field, u32 value,
 			    size_t count)
 {
@@ -254,7 +254,7 @@ static ssize_t misc_sim_error_store(struct config_item *item, const char *page,
 	return count;
 }
 
-/* Not CONFIGFS_ATTR(), as errno is a macro in user-mode Linux. */
+/* Not CONFIGFS_ATTR(), because errno is a macro in user-mode Linux. */
 static struct configfs_attribute misc_sim_attr_error = {
 	.ca_name	= "errno",
 	.ca_mode	= 0644,
@@ -347,7 +347,7 @@ static const struct config_item_type misc_sim_directory_type = {
 	.ct_owner	= THIS_MODULE,
 };
 
-/* Such names collide neither with the default instance nor with those of a bus. */
+/* Such names cannot collide with the default instance or with bus devices. */
 static int misc_sim_check_name(const char *name)
 {
 	if (strlen(name) > MISC_SIM_NAME_MAX)
@@ -393,7 +393,7 @@ static struct config_group *misc_sim_make_group(struct config_group *group,
 	return &no_free_ptr(dir)->group;
 }
 
-/* rmdir(2). No attribute can be written any more. */
+/* Called by rmdir(2). Attributes can no longer be accessed. */
 static void misc_sim_drop_item(struct config_group *group,
 			       struct config_item *item)
 {
@@ -428,7 +428,7 @@ static struct configfs_subsystem misc_sim_subsystem = {
 };
 
 /**
- * misc_sim_config_register - create the directory of instances in configfs
+ * misc_sim_config_register - register the configfs subsystem
  *
  * Context: Process context.
  * Return: 0 or a negative errno.
@@ -440,9 +440,9 @@ int misc_sim_config_register(void)
 }
 
 /**
- * misc_sim_config_unregister - remove the directory of instances
+ * misc_sim_config_unregister - unregister the configfs subsystem
  *
- * Each instance holds a reference to the module, so none is left.
+ * No directory is left, because each one holds a reference to the module.
  *
  * Context: Process context.
  */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Instances of the simulated misc device in configfs.
+//! configfs interface of the simulated misc device.
 //!
 //! A directory holds the configuration of an instance and, while it is live, the instance itself.
 
@@ -52,19 +52,19 @@ use kernel::{
     }, //
 };
 
-/// configfs cuts a longer write to this length without an error.
+/// configfs silently truncates longer writes to this length.
 const WRITE_MAX: usize = SZ_4K - 1;
 
 /// The directory of the driver.
 pub(crate) struct Root;
 
-/// The directory of an instance. `rmdir(2)` drops it, which unplugs the instance.
+/// The directory of an instance. `rmdir(2)` drops it, and this unplugs the instance.
 #[pin_data]
 pub(crate) struct Directory {
     /// The name of the directory.
     name: CString,
 
-    /// Shared with the instance, may change while live.
+    /// Fault settings, shared with the instance.
     faults: Arc<Faults>,
 
     #[pin]
@@ -72,15 +72,15 @@ pub(crate) struct Directory {
 }
 
 struct Inner {
-    /// None while not live.
+    /// The instance, [`None`] while not live.
     instance: Option<Instance>,
 
     /// Configuration of the next instance.
     config: Config,
 }
 
-/// Returns the line that C would find in a page: what is before the first NUL, and before a newline
-/// at the end of that.
+/// Returns the part of a page before the first NUL, without a newline at its end. C parses the same
+/// part.
 fn line(page: &[u8]) -> &[u8] {
     let string = page.split(|c| *c == 0).next().unwrap_or_default();
 
@@ -112,7 +112,7 @@ fn publish(dev: &Device, page: &[u8]) -> Result {
 }
 
 impl Directory {
-    /// Changes what is constant while the instance is live.
+    /// Changes a setting that cannot change while the instance is live.
     fn set(&self, set: impl FnOnce(&mut Config)) -> Result {
         let mut inner = self.inner.lock();
 
@@ -172,7 +172,7 @@ impl AttributeOperations<1> for Directory {
 
 // kind
 #[vtable]
-impl AttributeOperations<2> for Directory {
+impl AttributeOperations<4> for Directory {
     type Data = Directory;
 
     fn show(this: &Directory, page: &mut [u8; PAGE_SIZE]) -> Result<usize> {
@@ -188,7 +188,7 @@ impl AttributeOperations<2> for Directory {
 
 // period_us
 #[vtable]
-impl AttributeOperations<3> for Directory {
+impl AttributeOperations<5> for Directory {
     type Data = Directory;
 
     fn show(this: &Directory, page: &mut [u8; PAGE_SIZE]) -> Result<usize> {
@@ -207,7 +207,7 @@ impl AttributeOperations<3> for Directory {
 
 // mode
 #[vtable]
-impl AttributeOperations<4> for Directory {
+impl AttributeOperations<2> for Directory {
     type Data = Directory;
 
     fn show(this: &Directory, page: &mut [u8; PAGE_SIZE]) -> Result<usize> {
@@ -223,7 +223,7 @@ impl AttributeOperations<4> for Directory {
 
 // latency_us
 #[vtable]
-impl AttributeOperations<5> for Directory {
+impl AttributeOperations<6> for Directory {
     type Data = Directory;
 
     fn show(this: &Directory, page: &mut [u8; PAGE_SIZE]) -> Result<usize> {
@@ -240,7 +240,7 @@ impl AttributeOperations<5> for Directory {
 
 // errno
 #[vtable]
-impl AttributeOperations<6> for Directory {
+impl AttributeOperations<7> for Directory {
     type Data = Directory;
 
     fn show(this: &Directory, page: &mut [u8; PAGE_SIZE]) -> Result<usize> {
@@ -261,7 +261,7 @@ impl AttributeOperations<6> for Directory {
 
 // live
 #[vtable]
-impl AttributeOperations<7> for Directory {
+impl AttributeOperations<3> for Directory {
     type Data = Directory;
 
     fn show(this: &Directory, page: &mut [u8; PAGE_SIZE]) -> Result<usize> {
@@ -285,7 +285,7 @@ impl AttributeOperations<7> for Directory {
     }
 }
 
-/// Such names collide neither with the default instance nor with those of a bus.
+/// Such names cannot collide with the default instance or with bus devices.
 fn check_name(name: &CStr) -> Result {
     let name = name.to_bytes();
 
@@ -315,12 +315,12 @@ impl GroupOperations for Root {
             attributes: [
                 message: 0,
                 capacity: 1,
-                kind: 2,
-                period_us: 3,
-                mode: 4,
-                latency_us: 5,
-                errno: 6,
-                live: 7,
+                kind: 4,
+                period_us: 5,
+                mode: 2,
+                latency_us: 6,
+                errno: 7,
+                live: 3,
             ],
         };
 
@@ -353,7 +353,7 @@ impl GroupOperations for Root {
     }
 }
 
-/// Creates the directory of instances in configfs.
+/// Creates the configfs subsystem.
 pub(crate) fn subsystem() -> impl PinInit<Subsystem<Root>, Error> {
     let item_type = configfs_attrs! {
         container: Subsystem<Root>,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Simulated misc device: the current message, waiting for it, and its end
+ * Simulated misc device: a device and its message
  */
 
 #include <linux/ktime.h>
@@ -13,7 +13,7 @@
 #define CREATE_TRACE_POINTS
 #include "trace.h"
 
-/* Publish from an interrupt. A tick is lost if there is no memory for it. */
+/* Publish from an interrupt. The tick is dropped if no memory is available. */
 static enum hrtimer_restart misc_sim_device_tick(struct hrtimer *timer)
 {
 	struct misc_sim_device *dev = container_of(timer, struct misc_sim_device,
@@ -34,8 +34,8 @@ static enum hrtimer_restart misc_sim_device_tick(struct hrtimer *timer)
 
 /**
  * misc_sim_device_create - create a device
- * @config: its configuration, which the caller has checked
- * @faults: faults to inject; the device takes a reference
+ * @config: its configuration, checked by the caller
+ * @faults: fault settings; the device takes a reference
  *
  * Context: Process context.
  * Return: the device with one reference, or ERR_PTR(-ENOMEM).
@@ -91,10 +91,10 @@ void misc_sim_device_put(struct misc_sim_device *dev)
 }
 
 /**
- * misc_sim_device_start - start to publish by itself, if so configured
+ * misc_sim_device_start - start the timer of a device that has a period
  * @dev: the device
  *
- * Context: Any.
+ * Context: Any context.
  */
 void misc_sim_device_start(struct misc_sim_device *dev)
 {
@@ -104,10 +104,10 @@ void misc_sim_device_start(struct misc_sim_device *dev)
 }
 
 /**
- * misc_sim_device_stop - mark a device as gone and wake all that wait for it
+ * misc_sim_device_stop - mark a device as gone and wake all waiters
  * @dev: the device
  *
- * Nothing is published once this returns.
+ * Nothing is published after this returns.
  *
  * Context: Process context.
  */
@@ -165,12 +165,12 @@ static bool misc_sim_device_should_fail(struct misc_sim_device *dev,
 }
 
 /**
- * misc_sim_device_fail - whether an operation fails
+ * misc_sim_device_fail - decide whether an operation fails
  * @dev: the device
- * @fault: which operation
+ * @fault: the fault that makes the operation fail
  *
- * Context: Any.
- * Return: 0 or the configured errno, negative.
+ * Context: Any context.
+ * Return: 0, or the configured errno as a negative number.
  */
 int misc_sim_device_fail(struct misc_sim_device *dev, enum misc_sim_fault fault)
 {
@@ -180,12 +180,12 @@ int misc_sim_device_fail(struct misc_sim_device *dev, enum misc_sim_fault fault)
 }
 
 /**
- * misc_sim_device_short_io - how much of a transfer takes place
+ * misc_sim_device_short_io - decide how many bytes to transfer
  * @dev: the device
  * @count: number of bytes requested
  *
- * Context: Any.
- * Return: @count, or half of it, rounded up.
+ * Context: Any context.
+ * Return: @count, or half of it, rounded up, if the fault fires.
  */
 size_t misc_sim_device_short_io(struct misc_sim_device *dev, size_t count)
 {
@@ -197,12 +197,12 @@ size_t misc_sim_device_short_io(struct misc_sim_device *dev, size_t count)
 /**
  * misc_sim_device_publish - make a message the current one
  * @dev: the device
- * @msg: the message; this consumes the caller's reference, on failure too
- * @expected: if not NULL, the generation that the current message must have
+ * @msg: the message; the caller's reference is consumed, also on failure
+ * @expected: generation that the current message must have, or NULL for any
  *
- * Context: Any but NMI.
- * Return: 0, -ENODEV if the device is unplugged, or -ESTALE if the current
- * message has another generation than expected.
+ * Context: Any context but NMI.
+ * Return: 0, -ENODEV if the device is unplugged, or -ESTALE if the generation of
+ * the current message is not @expected.
  */
 int misc_sim_device_publish(struct misc_sim_device *dev,
 			    struct misc_sim_message *msg, const u64 *expected)
@@ -220,7 +220,7 @@ int misc_sim_device_publish(struct misc_sim_device *dev,
 		swap(dev->message, unused);
 		trace_misc_sim_publish(dev->name, msg->generation, msg->length);
 	}
-	/* Without a key, or io_uring and EPOLLEXCLUSIVE would miss it. */
+	/* No key: io_uring and EPOLLEXCLUSIVE waiters would miss some wake-ups. */
 	wake_up_all(&dev->wait);
 	return 0;
 }
@@ -229,8 +229,8 @@ int misc_sim_device_publish(struct misc_sim_device *dev,
  * misc_sim_device_message - get the current message
  * @dev: the device
  *
- * Context: Any but NMI.
- * Return: the message; the caller owns the reference.
+ * Context: Any context but NMI.
+ * Return: the message, with a reference that the caller owns.
  */
 struct misc_sim_message *misc_sim_device_message(struct misc_sim_device *dev)
 {
@@ -239,12 +239,12 @@ struct misc_sim_message *misc_sim_device_message(struct misc_sim_device *dev)
 }
 
 /**
- * misc_sim_device_current - describe the current message
+ * misc_sim_device_current - get the generation and length of the current message
  * @dev: the device
  * @length: set to the length of that message
  *
- * Context: Any but NMI.
- * Return: its generation.
+ * Context: Any context but NMI.
+ * Return: generation of the current message.
  */
 u64 misc_sim_device_current(struct misc_sim_device *dev, size_t *length)
 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Simulated misc device: the current message, waiting for it, and its end.
+//! Simulated misc device: a device and its message.
 
 use crate::{
     fault::{
@@ -52,23 +52,25 @@ use kernel::{
     }, //
 };
 
-/// The first message, unless the configuration has another one.
+/// The first message, by default.
 pub(crate) const GREETING: &[u8] = b"Hello from rmisc-sim!\n";
 
-// Limits of the configuration.
+// Limits and defaults.
+const CAPACITY: u32 = SZ_4K as u32;
 pub(crate) const CAPACITY_MAX: u32 = SZ_1M as u32;
 pub(crate) const PERIOD_US_MIN: u32 = 1000;
 pub(crate) const PERIOD_US_MAX: u32 = 3_600_000_000;
 pub(crate) const LATENCY_US_MAX: u32 = 60_000_000;
-pub(crate) const ERRNO_MAX: u32 = 511; // larger ones never leave the kernel
+pub(crate) const ERRNO_MAX: u32 = 511; // larger ones are internal to the kernel
+const MODE: u32 = 0o600;
 pub(crate) const NAME_MAX: usize = 64;
 
 /// Kinds of devices.
 #[derive(Clone, Copy)]
 pub(crate) enum Kind {
-    /// Reading stops at the end of the message.
+    /// A read at the end of the message returns 0.
     Message,
-    /// Reading waits for the next message.
+    /// A read at the end of the message waits for the next one.
     Stream,
 }
 
@@ -81,7 +83,7 @@ impl Kind {
         }
     }
 
-    /// Returns the kind of that name, or fails with [`EINVAL`].
+    /// Returns the kind with that name. Fails with [`EINVAL`] if there is none.
     pub(crate) fn from_name(name: &[u8]) -> Result<Self> {
         [Kind::Message, Kind::Stream]
             .into_iter()
@@ -92,16 +94,16 @@ impl Kind {
 
 /// Configuration of an instance.
 pub(crate) struct Config {
-    /// The first message, none for a greeting that is cut to `capacity`.
+    /// The first message, or [`None`] for the greeting, which is cut to `capacity`.
     pub(crate) message: Option<KVec<u8>>,
 
-    /// Length of the longest message accepted.
+    /// Maximum length of a message.
     pub(crate) capacity: u32,
 
-    /// How files of the device behave.
+    /// Behaviour of reads.
     pub(crate) kind: Kind,
 
-    /// How often the instance publishes by itself, in microseconds, 0 for never.
+    /// Interval in microseconds at which the device publishes by itself, 0 for never.
     pub(crate) period_us: u32,
 
     /// Mode of the node.
@@ -112,30 +114,30 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             message: None,
-            capacity: SZ_4K as u32,
+            capacity: CAPACITY,
             kind: Kind::Message,
             period_us: 0,
-            mode: 0o600,
+            mode: MODE,
         }
     }
 }
 
-/// A device. Its registration and every open file hold references.
+/// A device. There is one reference for its registration and one per open file.
 #[pin_data]
 pub(crate) struct Device {
-    /// The current message. Interrupts are off while this is locked, so nothing under it sleeps or
-    /// copies from or to user space.
+    /// The current message. Interrupts are disabled while this is locked. The holder of the lock
+    /// must not sleep or access user memory.
     #[pin]
     current: SpinLockIrq<Arc<Message>>,
 
-    /// Generation of `current`, may be read without the lock. Written with `current` locked.
+    /// Generation of `current`; may be read without the lock. Written with `current` locked.
     generation: Atomic<u64>,
 
-    /// Set once, when the device is unplugged. Nothing is published from then on. Written with
-    /// `current` locked.
+    /// Set once, when the device is unplugged. Nothing is published after that. May be read without
+    /// the lock. Written with `current` locked.
     gone: Atomic<bool>,
 
-    /// Notified after every publication and when `gone` is set.
+    /// Notified after each publication and when `gone` is set.
     #[pin]
     pub(crate) wait: CondVar,
 
@@ -143,16 +145,16 @@ pub(crate) struct Device {
     #[pin]
     timer: HrTimer<Self>,
 
-    /// Number of times that `timer` fired; only `timer` uses it.
+    /// Number of times that `timer` fired; only its callback uses this.
     ticks: Atomic<u64>,
 
-    /// Faults to inject.
+    /// Fault settings.
     faults: Arc<Faults>,
 
-    /// Length of the longest message accepted.
+    /// Maximum length of a message.
     pub(crate) capacity: usize,
 
-    /// How often `timer` fires, zero for never.
+    /// Interval of `timer`, zero for never.
     period: Delta,
 
     /// Name of the node.
@@ -165,7 +167,7 @@ impl_has_hr_timer! {
     }
 }
 
-/// Publishes from an interrupt. A tick is lost if there is no memory for it.
+/// Publishes from an interrupt. The tick is dropped if no memory is available.
 impl HrTimerCallback for Device {
     type Pointer<'a> = Arc<Self>;
 
@@ -191,7 +193,7 @@ impl HrTimerCallback for Device {
 }
 
 impl Device {
-    /// Creates a device, whose configuration the caller has checked.
+    /// Creates a device. The caller has checked its configuration.
     ///
     /// Fails with [`ENOMEM`].
     pub(crate) fn create(name: CString, config: &Config, faults: Arc<Faults>) -> Result<Arc<Self>> {
@@ -218,16 +220,16 @@ impl Device {
         )
     }
 
-    /// Starts to publish by itself, if so configured.
+    /// Starts the timer of a device that has a period.
     pub(crate) fn start(self: Arc<Self>) -> Option<ArcHrTimerHandle<Self>> {
         let period = self.period;
 
         (!period.is_zero()).then(|| HrTimerPointer::start(self, period))
     }
 
-    /// Marks the device as gone and wakes all that wait for it.
+    /// Marks the device as gone and wakes all waiters.
     ///
-    /// Takes what [`Device::start`] returned. Nothing is published once this returns.
+    /// Takes the timer that [`Device::start`] returned. Nothing is published after this returns.
     pub(crate) fn stop(&self, timer: Option<ArcHrTimerHandle<Self>>) {
         let current = self.current.lock();
         self.gone.store(true, Relaxed);
@@ -250,7 +252,7 @@ impl Device {
 
     /// Sleeps for the configured latency.
     ///
-    /// Fails with [`ENODEV`] if the device is unplugged, and with [`ERESTARTSYS`].
+    /// Fails with [`ENODEV`] if the device is unplugged, or with [`ERESTARTSYS`].
     pub(crate) fn delay(&self) -> Result {
         let latency_us = self.faults.latency_us.load(Relaxed);
 
@@ -300,7 +302,7 @@ impl Device {
         fails
     }
 
-    /// Fails with the configured errno if the operation is to fail.
+    /// Decides whether an operation fails, with the configured errno.
     pub(crate) fn fail(&self, fault: Fault) -> Result {
         if self.should_fail(fault) {
             return Err(self.faults.error());
@@ -308,7 +310,9 @@ impl Device {
         Ok(())
     }
 
-    /// Returns how much of a transfer of `count` bytes takes place: all, or half of it, rounded up.
+    /// Decides how many of `count` bytes to transfer.
+    ///
+    /// Returns `count`, or half of it, rounded up, if the fault fires.
     pub(crate) fn short_io(&self, count: usize) -> usize {
         if count > 1 && self.should_fail(Fault::ShortIo) {
             return count - count / 2;
@@ -318,8 +322,8 @@ impl Device {
 
     /// Makes a message the current one.
     ///
-    /// Fails with [`ENODEV`] if the device is unplugged, and with [`ESTALE`] if the current message
-    /// has another generation than `expected`.
+    /// Fails with [`ENODEV`] if the device is unplugged, or with [`ESTALE`] if the generation of
+    /// the current message is not `expected`.
     pub(crate) fn publish(&self, mut message: UniqueArc<Message>, expected: Option<u64>) -> Result {
         let mut current = self.current.lock();
         let generation = current.generation();
@@ -347,7 +351,7 @@ impl Device {
         self.current.lock().clone()
     }
 
-    /// Returns the generation and the length of the current message.
+    /// Returns the generation and length of the current message.
     pub(crate) fn current(&self) -> (u64, usize) {
         let current = self.current.lock();
 

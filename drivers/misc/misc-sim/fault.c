@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Faults of the simulated misc device: which there are, and when they happen
+ * Fault settings of the simulated misc device
  */
 
 #include <linux/errno.h>
@@ -26,11 +26,11 @@ static void misc_sim_fault_init(struct fault_config *config, const char *name)
 
 	fault_config_init(config, name);
 	config->attr = defaults;
-	/* A lock cannot be copied: lockdep would not know its class. */
+	/* A copied lock has no lockdep class, so initialize it again. */
 	ratelimit_state_init(&config->attr.ratelimit_state, 0,
 			     DEFAULT_RATELIMIT_BURST);
 	strscpy(config->attr.dname, name);
-	/* The user asked for the fault, so the log need not mention it. */
+	/* The user asked for the fault, so do not log it. */
 	config->attr.verbose = 0;
 }
 
@@ -42,8 +42,8 @@ static void misc_sim_faults_init(struct misc_sim_faults *faults)
 
 /**
  * misc_sim_faults_add_groups - add the fault groups to a directory
- * @faults: the faults, which must live for as long as @parent
- * @parent: the directory of the instance in configfs
+ * @faults: the fault settings, which must live as long as @parent
+ * @parent: configfs directory of the instance
  *
  * Context: Process context, before user space can see @parent.
  */
@@ -55,12 +55,12 @@ void misc_sim_faults_add_groups(struct misc_sim_faults *faults,
 }
 
 /**
- * misc_sim_should_fail - whether a fault happens now
- * @faults: the faults of the device
- * @fault: which fault
+ * misc_sim_should_fail - decide whether a fault fires
+ * @faults: the fault settings of the device
+ * @fault: the fault
  *
- * Context: Any.
- * Return: true if it does.
+ * Context: Any context.
+ * Return: true if the fault fires.
  */
 bool misc_sim_should_fail(struct misc_sim_faults *faults,
 			  enum misc_sim_fault fault)
@@ -82,10 +82,12 @@ static void misc_sim_faults_init(struct misc_sim_faults *faults)
 #endif /* CONFIG_MISC_SIM_FAULT_INJECTION */
 
 /**
- * misc_sim_faults_create - create the faults of a device, none of which happens
+ * misc_sim_faults_create - create the fault settings of a device
+ *
+ * No fault fires until it is configured.
  *
  * Context: Process context.
- * Return: the faults with one reference, or NULL if there is no memory.
+ * Return: the settings with one reference, or NULL if no memory is available.
  */
 struct misc_sim_faults *misc_sim_faults_create(void)
 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Faults of the simulated misc device: which there are, and when they happen.
+//! Fault settings of the simulated misc device.
 
 #[cfg(CONFIG_MISC_SIM_FAULT_INJECTION)]
 use kernel::fault_injection::FaultConfig;
@@ -27,7 +27,7 @@ pub(crate) enum Fault {
     FailWrite,
     /// An ioctl fails.
     FailIoctl,
-    /// A transfer is cut short.
+    /// A read or write is cut short.
     ShortIo,
 }
 
@@ -47,23 +47,23 @@ impl Fault {
     }
 }
 
-/// Faults of a device and their settings.
+/// Fault settings of a device.
 ///
-/// A device and its directory in configfs share these, and they may change at any time.
+/// The device and its configfs directory share these settings. They may change at any time.
 pub(crate) struct Faults {
-    /// Delay of each transfer in microseconds.
+    /// Delay of each read and write in microseconds.
     pub(crate) latency_us: Atomic<u32>,
 
-    /// The errno, positive, of an operation that fails.
+    /// Errno, positive, of an operation that fails.
     pub(crate) error: Atomic<u32>,
 
-    /// When each [`Fault`] happens; empty for a device without a directory in configfs.
+    /// When each [`Fault`] fires; empty for a device without a configfs directory.
     #[cfg(CONFIG_MISC_SIM_FAULT_INJECTION)]
     configs: KVec<Arc<FaultConfig>>,
 }
 
 impl Faults {
-    /// Creates the faults of a device that has no fault groups: none ever happens.
+    /// Creates the fault settings of a device without fault groups. No fault ever fires.
     ///
     /// Fails with [`ENOMEM`].
     pub(crate) fn new() -> Result<Arc<Self>> {
@@ -73,9 +73,9 @@ impl Faults {
         )
     }
 
-    /// Creates the faults of a device, none of which happens, and the fault groups.
+    /// Creates the fault settings of a device, and the fault groups.
     ///
-    /// Fails with [`ENOMEM`].
+    /// No fault fires until it is configured. Fails with [`ENOMEM`].
     #[cfg(CONFIG_MISC_SIM_FAULT_INJECTION)]
     pub(crate) fn new_with_groups() -> Result<(Arc<Self>, KVec<DefaultGroup>)> {
         let mut configs = KVec::new();
@@ -107,7 +107,7 @@ impl Faults {
         Ok(Arc::new(faults, GFP_KERNEL)?)
     }
 
-    /// Returns whether a fault happens now.
+    /// Decides whether a fault fires.
     #[cfg(CONFIG_MISC_SIM_FAULT_INJECTION)]
     pub(crate) fn should_fail(&self, fault: Fault) -> bool {
         self.configs

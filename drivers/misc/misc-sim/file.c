@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Files of the simulated misc device: what all share, and message devices
+ * Files of the simulated misc device: common code, and message devices
  */
 
 #include <linux/fs.h>
@@ -10,7 +10,6 @@
 #include <linux/poll.h>
 #include <linux/seq_file.h>
 #include <linux/slab.h>
-#include <linux/splice.h>
 #include <linux/uaccess.h>
 #include <linux/uio.h>
 #include <uapi/linux/misc-sim.h>
@@ -23,8 +22,8 @@
  * @inode: the node
  * @file: the open file
  *
- * Context: Process context, under the mutex of the misc core. misc_deregister()
- * takes it too, so the device is still registered.
+ * Context: Process context, with the mutex of the misc core held.
+ * misc_deregister() takes this mutex too, so the device is still registered.
  * Return: 0, -ENOMEM, or the errno of an injected fault.
  */
 int misc_sim_file_open(struct inode *inode, struct file *file)
@@ -61,18 +60,18 @@ int misc_sim_file_release(struct inode *inode, struct file *file)
 	return 0;
 }
 
-/* Whether there is a message that this file has not read to its end. */
+/* Whether the current message is one that this file has not read to its end. */
 bool misc_sim_file_unseen(struct misc_sim_file *f)
 {
 	return atomic64_read(&f->dev->generation) != atomic64_read(&f->seen);
 }
 
 /**
- * misc_sim_file_delay - sleep for the latency of the device, if the call may sleep
+ * misc_sim_file_delay - sleep for the configured latency, if the call may sleep
  * @iocb: the read or write
  *
- * A call that may not sleep is not delayed: poll() could not tell when the delay
- * is over.
+ * A call that may not sleep is not delayed, because poll() could not tell when
+ * the delay is over.
  *
  * Context: Process context, may sleep.
  * Return: 0, -ENODEV, or -ERESTARTSYS.
@@ -87,10 +86,10 @@ int misc_sim_file_delay(struct kiocb *iocb)
 /**
  * misc_sim_file_lock - lock a file for reading
  * @f: the file
- * @nowait: fail rather than sleep
+ * @nowait: fail instead of sleeping
  *
- * The holder of the lock copies to user space, which may fault and take as long
- * as user space likes, so waiting for it is interruptible.
+ * The holder of the lock copies to user space and may wait in a page fault for as
+ * long as user space likes. Waiting for the lock is therefore interruptible.
  *
  * Context: Process context, may sleep.
  * Return: 0, -EAGAIN, -ENODEV if the device is unplugged, or -ERESTARTSYS.
@@ -100,7 +99,7 @@ int misc_sim_file_lock(struct misc_sim_file *f, bool nowait)
 	if (nowait) {
 		if (mutex_trylock(&f->lock))
 			return 0;
-		/* Fully ordered, so the holder sees this, or we see the lock free. */
+		/* Fully ordered: the holder sees this, or we see the lock free. */
 		atomic_xchg(&f->contended, 1);
 		return mutex_trylock(&f->lock) ? 0 : -EAGAIN;
 	}
@@ -114,7 +113,7 @@ int misc_sim_file_lock(struct misc_sim_file *f, bool nowait)
  * misc_sim_file_unlock - unlock a file
  * @f: the file
  *
- * Wakes the pollers if somebody got -EAGAIN instead of the lock.
+ * Wakes the pollers if a caller got -EAGAIN because the lock was held.
  *
  * Context: Process context.
  */
@@ -129,7 +128,7 @@ void misc_sim_file_unlock(struct misc_sim_file *f)
  * misc_sim_file_pin - pin the current message
  * @f: the file
  *
- * If the current message is pinned already, this writes to nothing that other
+ * If the current message is already pinned, this writes to no memory that other
  * files read.
  *
  * Context: Process context, with &misc_sim_file.lock held.
@@ -151,7 +150,7 @@ void misc_sim_file_pin(struct misc_sim_file *f)
 /**
  * misc_sim_file_read - read from the pinned message
  * @f: the file
- * @pos: where to begin
+ * @pos: position to start at
  * @to: destination
  *
  * Context: Process context, with &misc_sim_file.lock held.
@@ -167,7 +166,7 @@ ssize_t misc_sim_file_read(struct misc_sim_file *f, loff_t pos,
 
 	lockdep_assert_held(&f->lock);
 
-	ret = misc_sim_device_fail(f->dev, MISC_SIM_FAIL_READ);
+	ret = left ? misc_sim_device_fail(f->dev, MISC_SIM_FAIL_READ) : 0;
 	if (ret)
 		return ret;
 
@@ -215,7 +214,7 @@ static ssize_t misc_sim_read_iter(struct kiocb *iocb, struct iov_iter *to)
 /**
  * misc_sim_file_write_iter - publish a message
  * @iocb: the write
- * @from: all bytes of the message
+ * @from: the bytes of the message
  *
  * Context: Process context, may sleep.
  * Return: number of bytes written, or a negative errno.
@@ -250,7 +249,7 @@ ssize_t misc_sim_file_write_iter(struct kiocb *iocb, struct iov_iter *from)
 	msg = misc_sim_message_from_iter(from, nowait ? GFP_NOWAIT | __GFP_ACCOUNT :
 							GFP_KERNEL_ACCOUNT);
 	if (msg == ERR_PTR(-ENOMEM) && nowait) {
-		/* The device is writable all the time: -EAGAIN means try again. */
+		/* -EAGAIN promises a wake-up, and nothing else would cause one. */
 		wake_up_all(&dev->wait);
 		return -EAGAIN;
 	}
@@ -265,7 +264,7 @@ ssize_t misc_sim_file_write_iter(struct kiocb *iocb, struct iov_iter *from)
 	return length;
 }
 
-/* A read never waits, so a new message is an exceptional condition, as in sysfs. */
+/* Reads never wait. A new message is an exceptional condition, as in sysfs. */
 static __poll_t misc_sim_poll(struct file *file, struct poll_table_struct *wait)
 {
 	struct misc_sim_file *f = file->private_data;
@@ -283,7 +282,7 @@ static __poll_t misc_sim_poll(struct file *file, struct poll_table_struct *wait)
 /**
  * misc_sim_file_info - handle MISC_SIM_IOC_INFO
  * @f: the file
- * @arg: where to store struct misc_sim_info
+ * @arg: user address of struct misc_sim_info
  *
  * Context: Process context, may fault.
  * Return: 0, -EFAULT, or the errno of an injected fault.
@@ -327,13 +326,13 @@ static long misc_sim_replace(struct file *file, void __user *arg)
 	if (replace.length > f->dev->capacity)
 		return -EMSGSIZE;
 
-	/* Do not copy for a caller that is too late already. */
+	/* Do not copy a message that cannot be published any more. */
 	if (replace.generation != atomic64_read(&f->dev->generation))
 		return -ESTALE;
 
 	if (!replace.length)
 		replace.data = 0;
-	/* A 32-bit kernel would drop the upper half of the address. */
+	/* A 32-bit kernel would ignore the upper half of the address. */
 	if (replace.data != (uintptr_t)replace.data)
 		return -EFAULT;
 	ret = import_ubuf(ITER_SOURCE, u64_to_user_ptr(replace.data),
@@ -367,7 +366,7 @@ static long misc_sim_ioctl(struct file *file, unsigned int cmd,
 	}
 }
 
-/* A mapping holds a reference to the message that was current at mmap(). */
+/* A mapping holds a reference to the message that was current at mmap() time. */
 static int misc_sim_vm_mapped(unsigned long start, unsigned long end,
 			      pgoff_t pgoff, const struct file *file,
 			      void **vm_private_data)
@@ -388,7 +387,7 @@ static void misc_sim_vm_close(struct vm_area_struct *vma)
 	misc_sim_message_put(vma->vm_private_data);
 }
 
-/* A message never changes, so a page may be copied when it is first touched. */
+/* A message never changes, so each page can be copied on first access. */
 static vm_fault_t misc_sim_vm_fault(struct vm_fault *vmf)
 {
 	vmf->page = misc_sim_message_page(vmf->vma->vm_private_data, vmf->pgoff);
@@ -402,7 +401,7 @@ static const struct vm_operations_struct misc_sim_vm_ops = {
 	.fault		= misc_sim_vm_fault,
 };
 
-/* VM_DONTEXPAND: each mapping has its own message, so none may be merged. */
+/* VM_DONTEXPAND prevents merging: two mappings may hold different messages. */
 static int misc_sim_mmap_prepare(struct vm_area_desc *desc)
 {
 	struct misc_sim_file *f = desc->file->private_data;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Files of the simulated misc device: what all share, and message devices.
+//! Files of the simulated misc device: common code, and message devices.
 
 use crate::{
     device::Device,
@@ -98,26 +98,28 @@ macro_rules! assert_layout {
 assert_layout! { Info, uapi::misc_sim_info, generation, seen, length, capacity, flags, reserved }
 assert_layout! { Replace, uapi::misc_sim_replace, generation, data, length, reserved }
 
-/// One open of a device, of any kind.
+/// One open of a device.
 #[pin_data]
 pub(crate) struct SimFile {
     /// The device.
     pub(crate) dev: Arc<Device>,
 
-    /// Serialises the reads through this file, also while they copy to user space.
+    /// Serialises the reads through this file, and is locked while they copy to user space. The
+    /// lock of the device nests inside.
     #[pin]
     reader: Mutex<Reader>,
 
-    /// Set when a trylock of `reader` failed.
+    /// Set when a trylock of `reader` failed; needs no lock.
     contended: Atomic<bool>,
 
-    /// Generation last read to its end, 0 for none. Written with `reader` locked.
+    /// Generation last read to its end, 0 for none; may be read without a lock. Written with
+    /// `reader` locked.
     seen: Atomic<u64>,
 }
 
-/// What the reads through a file share.
+/// State shared by the reads through a file.
 pub(crate) struct Reader {
-    /// The pinned message, none before the first read.
+    /// The pinned message, [`None`] before the first read.
     pub(crate) message: Option<Arc<Message>>,
 
     /// Position of a stream in `message`.
@@ -127,8 +129,8 @@ pub(crate) struct Reader {
 impl SimFile {
     /// Opens a device.
     ///
-    /// Runs under the mutex of the misc core. Deregistering takes it too, so the device is still
-    /// registered. Fails with the errno of an injected fault.
+    /// Runs with the mutex of the misc core held. Deregistering takes this mutex too, so the device
+    /// is still registered. Fails with the errno of an injected fault.
     pub(crate) fn open(dev: &Arc<Device>) -> Result<impl PinInit<Self>> {
         dev.fail(Fault::FailOpen)?;
 
@@ -149,15 +151,15 @@ impl SimFile {
         self.seen.load(Relaxed)
     }
 
-    /// Returns whether there is a message that this file has not read to its end.
+    /// Returns whether the current message is one that this file has not read to its end.
     pub(crate) fn is_unseen(&self) -> bool {
         self.dev.generation() != self.seen()
     }
 
-    /// Sleeps for the latency of the device, if the call may sleep.
+    /// Sleeps for the configured latency, if the call may sleep.
     ///
-    /// A call that may not sleep is not delayed: poll could not tell when the delay is over. Fails
-    /// with [`ENODEV`], and with [`ERESTARTSYS`].
+    /// A call that may not sleep is not delayed, because poll could not tell when the delay is
+    /// over. Fails with [`ENODEV`], or with [`ERESTARTSYS`].
     pub(crate) fn delay<T: ForeignOwnable>(&self, kiocb: &Kiocb<'_, T>) -> Result {
         if kiocb.nonblock() {
             return Ok(());
@@ -167,14 +169,14 @@ impl SimFile {
 
     /// Locks the file for reading.
     ///
-    /// The holder of the lock copies to user space, which may fault and take as long as user space
-    /// likes, so waiting for it is interruptible.
+    /// The holder of the lock copies to user space and may wait in a page fault for as long as user
+    /// space likes. Waiting for the lock is therefore interruptible.
     fn lock(&self, nowait: bool) -> Result<MutexGuard<'_, Reader>> {
         if nowait {
             if let Some(reader) = self.reader.try_lock() {
                 return Ok(reader);
             }
-            // Fully ordered, so the holder sees this, or we see the lock free.
+            // Fully ordered: the holder sees this, or we see the lock free.
             self.contended.xchg(true, Full);
             return self.reader.try_lock().ok_or(EAGAIN);
         }
@@ -190,9 +192,10 @@ impl SimFile {
 
     /// Calls `f` with the file locked for reading.
     ///
-    /// Wakes the pollers afterwards if somebody got [`EAGAIN`] instead of the lock. Fails with that
-    /// rather than to sleep if `nowait`, with [`ENODEV`] if the device is unplugged, and with
-    /// [`ERESTARTSYS`].
+    /// Wakes the pollers afterwards if a caller got [`EAGAIN`] because the lock was held.
+    ///
+    /// Fails with [`EAGAIN`] instead of sleeping if `nowait`, with [`ENODEV`] if the device is
+    /// unplugged, or with [`ERESTARTSYS`].
     pub(crate) fn with_reader<R>(
         &self,
         nowait: bool,
@@ -214,7 +217,7 @@ impl SimFile {
 
     /// Pins the current message.
     ///
-    /// If it is pinned already, this writes to nothing that other files read.
+    /// If the current message is already pinned, this writes to no memory that other files read.
     pub(crate) fn pin(&self, reader: &mut Reader) {
         if reader
             .message
@@ -225,9 +228,9 @@ impl SimFile {
         }
     }
 
-    /// Reads from the pinned message, from `pos` on.
+    /// Reads from the pinned message, from position `pos` on.
     ///
-    /// Returns the number of bytes read, 0 at the end of the message. Fails with [`EFAULT`], and
+    /// Returns the number of bytes read, 0 at the end of the message. Fails with [`EFAULT`], or
     /// with the errno of an injected fault.
     pub(crate) fn read(
         &self,
@@ -240,7 +243,9 @@ impl SimFile {
         };
         let left = (message.len() as u64).saturating_sub(pos as u64) as usize;
 
-        self.dev.fail(Fault::FailRead)?;
+        if left > 0 {
+            self.dev.fail(Fault::FailRead)?;
+        }
 
         to.truncate(self.dev.short_io(left.min(to.len())));
         let ret = message.read(pos, to);
@@ -279,6 +284,7 @@ impl SimFile {
         }
 
         self.delay(&kiocb)?;
+
         self.dev.fail(Fault::FailWrite)?;
 
         length = self.dev.short_io(length);
@@ -291,7 +297,7 @@ impl SimFile {
         };
         let message = match Message::from_iter(from, gfp) {
             Err(ENOMEM) if nowait => {
-                // The device is writable all the time: `EAGAIN` means try again.
+                // `EAGAIN` promises a wake-up, and nothing else would cause one.
                 self.dev.wait.notify_all();
                 return Err(EAGAIN);
             }
@@ -305,7 +311,7 @@ impl SimFile {
 
     /// Handles `MISC_SIM_IOC_INFO`.
     ///
-    /// Fails with [`EFAULT`], and with the errno of an injected fault.
+    /// Fails with [`EFAULT`], or with the errno of an injected fault.
     pub(crate) fn info(&self, arg: UserPtr) -> Result<isize> {
         self.dev.fail(Fault::FailIoctl)?;
 
@@ -365,7 +371,7 @@ impl MessageFile {
             return Err(EMSGSIZE);
         }
 
-        // Do not copy for a caller that is too late already.
+        // Do not copy a message that cannot be published any more.
         if replace.generation != dev.generation() {
             return Err(ESTALE);
         }
@@ -424,7 +430,7 @@ impl MiscDevice for MessageFile {
         kiocb.file().get_ref().file.write_iter(kiocb, from)
     }
 
-    /// A read never waits, so a new message is an exceptional condition, as in sysfs.
+    /// Reads never wait. A new message is an exceptional condition, as in sysfs.
     fn poll<'a>(this: Pin<&'a Self>, table: &PollTable<'a>) -> PollEvents {
         let file = &this.get_ref().file;
         let mut events = PollEvent::In | PollEvent::RdNorm | PollEvent::Out | PollEvent::WrNorm;
@@ -440,8 +446,23 @@ impl MiscDevice for MessageFile {
         events
     }
 
-    /// Maps a copy of the current message. It is made at once, as a driver in Rust is not told when
-    /// a page is first touched.
+    fn ioctl(this: Pin<&Self>, file: &File, cmd: u32, arg: usize) -> Result<isize> {
+        let arg = UserPtr::from_addr(arg);
+
+        if this.file.dev.is_gone() {
+            return Err(ENODEV);
+        }
+
+        match cmd {
+            IOC_INFO => this.file.info(arg),
+            IOC_REPLACE => this.replace(file, arg),
+            _ => Err(ENOTTY),
+        }
+    }
+
+    /// Maps a copy of the current message.
+    ///
+    /// All pages are copied now, because no abstraction tells a driver about the first access.
     fn mmap(this: Pin<&Self>, _file: &File, vma: &VmaNew) -> Result {
         let dev = &this.file.dev;
         let addresses = (vma.start()..vma.end()).step_by(PAGE_SIZE);
@@ -457,7 +478,7 @@ impl MiscDevice for MessageFile {
             return Err(EINVAL);
         }
 
-        // Each mapping has its own message, so none may be merged.
+        // VM_DONTEXPAND prevents merging: two mappings may hold different messages.
         vma.try_clear_maywrite()?;
         vma.try_clear_mayexec()?;
         vma.set_dontexpand();
@@ -468,20 +489,6 @@ impl MiscDevice for MessageFile {
             vma.vm_insert_page(address, &message.page(page)?)?;
         }
         Ok(())
-    }
-
-    fn ioctl(this: Pin<&Self>, file: &File, cmd: u32, arg: usize) -> Result<isize> {
-        let arg = UserPtr::from_addr(arg);
-
-        if this.file.dev.is_gone() {
-            return Err(ENODEV);
-        }
-
-        match cmd {
-            IOC_INFO => this.file.info(arg),
-            IOC_REPLACE => this.replace(file, arg),
-            _ => Err(ENOTTY),
-        }
     }
 
     fn show_fdinfo(this: Pin<&Self>, m: &SeqFile, _file: &File) {

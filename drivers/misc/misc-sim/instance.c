@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Instances of the simulated misc device: a device with its node
+ * Instances of the simulated misc device: a device and its node
  */
 
 #include <linux/minmax.h>
@@ -9,8 +9,8 @@
 #include "misc-sim.h"
 
 /*
- * Set once the default instance exists. Until then nothing else may be created,
- * as the module goes away if the default instance cannot be created.
+ * Set when the default instance exists. Until then, no other instance may be
+ * created, because loading the module fails if the default one cannot be created.
  */
 static bool misc_sim_allowed;
 
@@ -55,16 +55,16 @@ static const struct file_operations *misc_sim_fops(enum misc_sim_kind kind)
 
 /**
  * misc_sim_instance_create - create a device and its node
- * @name: the name of the node after "misc-sim-", at most MISC_SIM_NAME_MAX
- *	characters; the caller sees to it that it is unique
+ * @name: name of the node after "misc-sim-", at most MISC_SIM_NAME_MAX
+ *	characters; the caller ensures that it is unique
  * @config: configuration of the device
- * @faults: faults to inject; the device takes a reference
+ * @faults: fault settings; the device takes a reference
  * @parent: parent of the node in the device model, or NULL
  *
  * Context: Process context.
  * Return: the device with the reference of the registration, which
- * misc_sim_instance_unplug() drops, or ERR_PTR() of -EINVAL, -EMSGSIZE (the
- * message does not fit), -EBUSY (no minor is left), -ENOMEM.
+ * misc_sim_instance_unplug() drops, or an ERR_PTR(): -EINVAL, -EMSGSIZE (the
+ * message does not fit), -EBUSY (no minor is left), or -ENOMEM.
  */
 struct misc_sim_device *misc_sim_instance_create(const char *name,
 						 const struct misc_sim_config *config,
@@ -99,11 +99,12 @@ struct misc_sim_device *misc_sim_instance_create(const char *name,
 }
 
 /**
- * misc_sim_instance_unplug - remove a device, also from under its users
+ * misc_sim_instance_unplug - unplug a device, even while it is in use
  * @dev: the device that misc_sim_instance_create() returned
  *
- * Waits for no user. Operations on open files fail with -ENODEV from now on, also
- * those that sleep. The memory is freed when the last file is closed.
+ * Does not wait for users. From now on, operations on open files fail with
+ * -ENODEV, including those that are asleep. The memory is freed when the last
+ * file is closed.
  *
  * Context: Process context.
  */

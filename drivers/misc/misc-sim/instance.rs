@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Instances of the simulated misc device: a device with its node.
+//! Instances of the simulated misc device: a device and its node.
 
 use crate::{
     device::{
@@ -38,8 +38,8 @@ use kernel::{
     time::hrtimer::ArcHrTimerHandle, //
 };
 
-/// Set once the default instance exists. Until then nothing else may be created, as the module goes
-/// away if the default instance cannot be created.
+/// Set when the default instance exists. Until then, no other instance may be created, because
+/// loading the module fails if the default one cannot be created.
 static ALLOWED: Atomic<bool> = Atomic::new(false);
 
 /// Allows instances other than the default one.
@@ -92,14 +92,14 @@ fn register<T: MiscDevice<Data = Arc<Device>>>(
     )
 }
 
-/// The node of an instance, which exists until this is dropped.
+/// The node of an instance. It exists until this is dropped.
 #[expect(dead_code, reason = "only dropped")]
 enum Node {
     Message(Registration<MessageFile>),
     Stream(Registration<StreamFile>),
 }
 
-/// A device with its node.
+/// A device and its node.
 pub(crate) struct Instance {
     node: Option<Node>,
     timer: Option<ArcHrTimerHandle<Device>>,
@@ -107,9 +107,10 @@ pub(crate) struct Instance {
 }
 
 impl Instance {
-    /// Creates a device and its node, which is named "rmisc-sim-" and `name`.
+    /// Creates a device and its node.
     ///
-    /// The name has at most [`NAME_MAX`] characters; the caller sees to it that it is unique.
+    /// `name` is the name of the node after "rmisc-sim-". It has at most [`NAME_MAX`] characters.
+    /// The caller ensures that it is unique.
     /// `parent` is the parent of the node in the device model.
     ///
     /// Fails with [`EINVAL`], [`EMSGSIZE`] (the message does not fit), [`EBUSY`] (no minor is
@@ -144,10 +145,10 @@ impl Instance {
     }
 }
 
-/// Removes a device, also from under its users.
+/// Unplugs a device, even while it is in use.
 ///
-/// Waits for no user. Operations on open files fail with [`ENODEV`] from now on, also those that
-/// sleep. The memory is freed when the last file is closed.
+/// Does not wait for users. From now on, operations on open files fail with [`ENODEV`], including
+/// those that are asleep. The memory is freed when the last file is closed.
 impl Drop for Instance {
     fn drop(&mut self) {
         drop(self.node.take());

@@ -38,16 +38,16 @@ static int __init misc_sim_init(void)
 	if (ret)
 		goto err_driver;
 
-	/* Nothing may fail once user space can open a node. */
+	/* Last, because nothing may fail once user space can open a node. */
 	ret = misc_sim_create_default();
 	if (ret)
 		goto err_config;
 
-	/* Bind the devices that were there before the driver was allowed to. */
+	/* Bind the devices that probe() has refused so far. */
 	misc_sim_instances_allow();
 	ret = driver_attach(&misc_sim_platform_driver.driver);
 	if (ret)
-		pr_warn(MISC_SIM_NAME ": not all devices are bound: %d\n", ret);
+		pr_warn(MISC_SIM_NAME ": failed to bind some devices: %d\n", ret);
 	return 0;
 
 err_config:

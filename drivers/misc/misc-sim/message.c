@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Messages of the simulated misc device: counted and immutable
+ * Messages of the simulated misc device: reference-counted and immutable
  */
 
 #include <linux/gfp.h>
@@ -32,7 +32,7 @@ static struct misc_sim_message *misc_sim_message_alloc(size_t length, gfp_t gfp)
  * @length: number of bytes
  * @gfp: allocation flags
  *
- * Context: Any that @gfp allows.
+ * Context: Any context that @gfp allows.
  * Return: a message with one reference, or ERR_PTR(-ENOMEM).
  */
 struct misc_sim_message *misc_sim_message_create(const void *data, size_t length,
@@ -47,12 +47,12 @@ struct misc_sim_message *misc_sim_message_create(const void *data, size_t length
 
 /**
  * misc_sim_message_from_iter - create a message from all bytes of an iterator
- * @from: the bytes, usually in user space; the caller bounds their number
+ * @from: the bytes, usually in user space; the caller limits their number
  * @gfp: allocation flags
  *
  * Context: Process context, may fault.
  * Return: a message with one reference, ERR_PTR(-ENOMEM), or ERR_PTR(-EFAULT) if
- * not all of @from can be read.
+ * some bytes of @from cannot be read.
  */
 struct misc_sim_message *misc_sim_message_from_iter(struct iov_iter *from,
 						    gfp_t gfp)
@@ -65,7 +65,7 @@ struct misc_sim_message *misc_sim_message_from_iter(struct iov_iter *from,
 	return_ptr(msg);
 }
 
-/* The caller has a reference, or holds a lock that guards one. */
+/* The caller must own a reference or hold a lock that protects one. */
 struct misc_sim_message *misc_sim_message_get(struct misc_sim_message *msg)
 {
 	kref_get(&msg->ref);
@@ -81,7 +81,8 @@ static void misc_sim_message_release(struct kref *ref)
  * misc_sim_message_put - drop a reference
  * @msg: the message
  *
- * Context: Any but NMI. Not under a raw spinlock, as it may free memory.
+ * Context: Any context but NMI. Not under a raw spinlock, because this may free
+ * memory.
  */
 void misc_sim_message_put(struct misc_sim_message *msg)
 {
@@ -89,14 +90,14 @@ void misc_sim_message_put(struct misc_sim_message *msg)
 }
 
 /**
- * misc_sim_message_read - copy out a part of a message
+ * misc_sim_message_read - copy part of a message to an iterator
  * @msg: the message
- * @pos: where to begin, not negative
+ * @pos: position to start at, not negative
  * @to: destination, with room for at least one byte
  *
  * Context: Process context, may fault.
- * Return: number of bytes copied, 0 at the end of the message and beyond, or
- * -EFAULT if not one byte could be copied.
+ * Return: number of bytes copied, 0 at or beyond the end of the message, or
+ * -EFAULT if no byte could be copied.
  */
 ssize_t misc_sim_message_read(const struct misc_sim_message *msg, loff_t pos,
 			      struct iov_iter *to)
@@ -112,13 +113,13 @@ ssize_t misc_sim_message_read(const struct misc_sim_message *msg, loff_t pos,
 }
 
 /**
- * misc_sim_message_page - copy a page of a message
+ * misc_sim_message_page - copy one page of a message
  * @msg: the message
- * @index: which page
+ * @index: index of the page in the message
  *
  * Context: Process context.
- * Return: a new page that the caller owns and is charged for, zero after the end
- * of the message; NULL if there is no memory.
+ * Return: a new page, owned by the caller and charged to its memory cgroup, or
+ * NULL if no memory is available. Bytes after the end of the message are zero.
  */
 struct page *misc_sim_message_page(const struct misc_sim_message *msg,
 				   pgoff_t index)

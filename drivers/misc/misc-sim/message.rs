@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Messages of the simulated misc device: counted and immutable.
+//! Messages of the simulated misc device: reference-counted and immutable.
 
 use kernel::{
     alloc::Flags,
@@ -16,14 +16,17 @@ use kernel::{
     sync::UniqueArc, //
 };
 
-/// A message that a device holds and readers get.
+/// An immutable message.
 ///
-/// A new message is in a [`UniqueArc`], and the device sets its generation when it publishes the
-/// message. That makes it an [`Arc`], which cannot be changed, so there is no lock.
+/// A message never changes, so it needs no lock. It begins in a [`UniqueArc`]. The device sets the
+/// generation when it publishes the message, which turns the [`UniqueArc`] into an [`Arc`].
 ///
 /// [`Arc`]: kernel::sync::Arc
 pub(crate) struct Message {
+    /// 1 for the first message of a device, incremented with each publication.
     generation: u64,
+
+    /// The bytes.
     data: KVVec<u8>,
 }
 
@@ -46,9 +49,9 @@ impl Message {
         Self::new(copy, flags)
     }
 
-    /// Creates a message from all bytes of an IO vector; the caller bounds their number.
+    /// Creates a message from all bytes of an IO vector; the caller limits their number.
     ///
-    /// Fails with [`ENOMEM`], or with [`EFAULT`] if not all of them can be read.
+    /// Fails with [`ENOMEM`], or with [`EFAULT`] if some bytes cannot be read.
     pub(crate) fn from_iter(from: &mut IovIterSource<'_>, flags: Flags) -> Result<UniqueArc<Self>> {
         let mut data = KVVec::new();
 
@@ -59,25 +62,25 @@ impl Message {
         Self::new(data, flags)
     }
 
-    /// Copies out a part of the message, which begins at `pos`.
+    /// Copies part of the message, from position `pos` on, to an IO vector.
     ///
-    /// Returns the number of bytes copied, 0 at the end of the message and beyond. Fails with
-    /// [`EFAULT`] if not one byte could be copied.
+    /// Returns the number of bytes copied, 0 at or beyond the end of the message. Fails with
+    /// [`EFAULT`] if no byte could be copied.
     pub(crate) fn read(&self, mut pos: i64, to: &mut IovIterDest<'_>) -> Result<usize> {
         to.simple_read_from_buffer(&mut pos, &self.data)
     }
 
-    /// Copies the page `index` of the message.
+    /// Copies one page of the message.
     ///
-    /// The new page is charged to the caller, and zero after the end of the message. Fails with
-    /// [`ENOMEM`].
+    /// Returns a new page, charged to the caller's memory cgroup. Bytes after the end of the
+    /// message are zero. Fails with [`ENOMEM`].
     pub(crate) fn page(&self, index: usize) -> Result<Page> {
         let data = self.data.chunks(PAGE_SIZE).nth(index).unwrap_or_default();
 
         Page::from_slice(data, GFP_KERNEL_ACCOUNT)
     }
 
-    /// Returns 1 for the first message of a device, one more for each later one.
+    /// Returns the generation, 0 before the message is published.
     pub(crate) fn generation(&self) -> u64 {
         self.generation
     }
@@ -87,7 +90,7 @@ impl Message {
         self.data.len()
     }
 
-    /// Sets the generation; only the device does this, when it publishes the message.
+    /// Sets the generation. Only the device calls this, when it publishes the message.
     pub(crate) fn set_generation(&mut self, generation: u64) {
         self.generation = generation;
     }
@@ -105,7 +108,7 @@ mod tests {
 
     const TEXT: &[u8] = b"0123456789";
 
-    /// Returns the address of user memory that is not there.
+    /// Returns an address at which no user memory is mapped.
     fn nowhere() -> Result<UserPtr> {
         kunit::attach_mm()?;
         Ok(UserPtr::from_addr(0))
@@ -118,14 +121,13 @@ mod tests {
         data.fill(b'x');
 
         assert_eq!(message.generation(), 0);
-        assert_eq!(message.len(), data.len());
         assert_eq!(&message.data[..], b"before");
         Ok(())
     }
 
     #[test]
     fn create_empty() -> Result {
-        assert_eq!(Message::create(&[], GFP_KERNEL)?.len(), 0);
+        assert!(Message::create(&[], GFP_KERNEL)?.data.is_empty());
         Ok(())
     }
 

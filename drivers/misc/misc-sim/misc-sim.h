@@ -2,13 +2,13 @@
 /*
  * Simulated misc character device
  *
- * Three objects, three lifetimes:
+ * The objects and their lifetimes:
  *
- * - a message never changes once it is published. The device (for the current
+ * - A message never changes once it is published. The device (for the current
  *   message), open files and mappings hold references to it.
- * - a device is held by its registration and by every open file, so it outlives
- *   its node for as long as a descriptor is open.
- * - a file is one open of a device. It lives from open() to release().
+ * - A device is held by its registration and by every open file. It outlives
+ *   its node while a descriptor is open.
+ * - A file is one open of a device. It lives from open() to release().
  */
 
 #ifndef _MISC_SIM_H
@@ -38,25 +38,26 @@ struct seq_file;
 #define MISC_SIM_NAME		"misc-sim"
 #define MISC_SIM_GREETING	"Hello from " MISC_SIM_NAME "!\n"
 
-/* Limits and defaults of the configuration. */
+/* Limits and defaults. */
 #define MISC_SIM_CAPACITY	SZ_4K
 #define MISC_SIM_CAPACITY_MAX	SZ_1M
 #define MISC_SIM_PERIOD_US_MIN	1000
 #define MISC_SIM_PERIOD_US_MAX	3600000000U
 #define MISC_SIM_LATENCY_US_MAX	60000000U
-#define MISC_SIM_ERRNO_MAX	511	/* larger ones never leave the kernel */
+#define MISC_SIM_ERRNO_MAX	511	/* larger ones are internal to the kernel */
 #define MISC_SIM_MODE		0600
 #define MISC_SIM_NAME_MAX	64
 
 /**
- * struct misc_sim_message - a message that a device holds and readers get
- * @ref: one reference for each holder
- * @generation: 1 for the first message of a device, one more for each later one
+ * struct misc_sim_message - an immutable message
+ * @ref: one reference per holder
+ * @generation: 1 for the first message of a device, incremented with each
+ *	publication
  * @length: number of bytes in @data
  * @data: the bytes
  *
- * A message is immutable, so it has no lock. The device sets @generation when it
- * publishes the message, before anybody else can see it.
+ * A message never changes, so it needs no lock. The device sets @generation when
+ * it publishes the message, before anyone else can see it.
  */
 struct misc_sim_message {
 	struct kref ref;
@@ -71,7 +72,7 @@ struct misc_sim_message {
  * @MISC_SIM_FAIL_READ: a read fails
  * @MISC_SIM_FAIL_WRITE: a write fails
  * @MISC_SIM_FAIL_IOCTL: an ioctl fails
- * @MISC_SIM_SHORT_IO: a transfer is cut short
+ * @MISC_SIM_SHORT_IO: a read or write is cut short
  * @MISC_SIM_FAULT_COUNT: number of faults
  */
 enum misc_sim_fault {
@@ -84,32 +85,32 @@ enum misc_sim_fault {
 };
 
 /**
- * struct misc_sim_faults - faults of a device and their settings
+ * struct misc_sim_faults - fault settings of a device
  *
- * A device and its directory in configfs share these. They may change at any
- * time: each number is read and written as a whole, and struct fault_attr needs
- * no lock.
+ * The device and its configfs directory share these settings. They may change at
+ * any time. No lock is needed: each number is read and written as a whole, and
+ * struct fault_attr is made for concurrent use.
  */
 struct misc_sim_faults {
 	/** @ref: one reference for the device, one for the directory */
 	struct kref ref;
 
-	/** @latency_us: delay of each transfer in microseconds */
+	/** @latency_us: delay of each read and write in microseconds */
 	u32 latency_us;
 
 	/** @error: errno, positive, of an operation that fails */
 	u32 error;
 
 #ifdef CONFIG_MISC_SIM_FAULT_INJECTION
-	/** @config: when each fault happens */
+	/** @config: when each fault fires */
 	struct fault_config config[MISC_SIM_FAULT_COUNT];
 #endif
 };
 
 /**
  * enum misc_sim_kind - kinds of devices
- * @MISC_SIM_KIND_MESSAGE: reading stops at the end of the message
- * @MISC_SIM_KIND_STREAM: reading waits for the next message
+ * @MISC_SIM_KIND_MESSAGE: a read at the end of the message returns 0
+ * @MISC_SIM_KIND_STREAM: a read at the end of the message waits for the next one
  * @MISC_SIM_KIND_COUNT: number of kinds
  */
 enum misc_sim_kind {
@@ -120,11 +121,11 @@ enum misc_sim_kind {
 
 /**
  * struct misc_sim_config - configuration of an instance
- * @message: the first message, NULL for a greeting that is cut to @capacity
+ * @message: the first message, or NULL for the greeting, which is cut to @capacity
  * @length: length of @message
- * @capacity: length of the longest message accepted
- * @kind: how files of the device behave, an enum misc_sim_kind
- * @period_us: how often the instance publishes by itself, 0 for never
+ * @capacity: maximum length of a message
+ * @kind: behaviour of reads, see enum misc_sim_kind
+ * @period_us: interval at which the device publishes by itself, 0 for never
  * @mode: mode of the node
  */
 struct misc_sim_config {
@@ -146,47 +147,47 @@ struct misc_sim_config {
  * struct misc_sim_device - a device and its node
  */
 struct misc_sim_device {
-	/** @misc: the node, named @name; for instance.c and sysfs.c */
+	/** @misc: the node, named @name; only for instance.c and sysfs.c */
 	struct miscdevice misc;
 
-	/** @ref: one reference for the registration, one for each open file */
+	/** @ref: one reference for the registration, one per open file */
 	struct kref ref;
 
 	/**
 	 * @lock: guards @message and writes to @generation and @gone.
-	 * Interrupts are off while it is held, so nothing under it sleeps or
-	 * copies from or to user space.
+	 * Interrupts are disabled while it is held. Its holder must not sleep
+	 * or access user memory.
 	 */
 	spinlock_t lock;
 
-	/** @message: the current message, never NULL; this is a reference */
+	/** @message: the current message, never NULL; owns a reference */
 	struct misc_sim_message *message;
 
-	/** @generation: generation of @message, may be read without @lock */
+	/** @generation: generation of @message; may be read without @lock */
 	atomic64_t generation;
 
 	/**
 	 * @gone: set once, when the device is unplugged. Nothing is published
-	 * from then on. May be read without @lock.
+	 * after that. May be read without @lock.
 	 */
 	bool gone;
 
-	/** @wait: woken after every publication and when @gone is set */
+	/** @wait: woken after each publication and when @gone is set */
 	wait_queue_head_t wait;
 
 	/** @timer: publishes every @period_us until @gone is set */
 	struct hrtimer timer;
 
-	/** @ticks: number of times that @timer fired; only @timer uses it */
+	/** @ticks: number of times that @timer fired; only its callback uses this */
 	u64 ticks;
 
-	/** @faults: faults to inject, constant; this is a reference */
+	/** @faults: fault settings, constant; owns a reference */
 	struct misc_sim_faults *faults;
 
-	/** @capacity: length of the longest message accepted, constant */
+	/** @capacity: maximum length of a message, constant */
 	u32 capacity;
 
-	/** @period_us: how often @timer fires, 0 for never, constant */
+	/** @period_us: interval of @timer, 0 for never, constant */
 	u32 period_us;
 
 	/** @name: name of the node, constant */
@@ -197,7 +198,7 @@ struct misc_sim_device {
  * struct misc_sim_file - one open of a device
  */
 struct misc_sim_file {
-	/** @dev: the device, constant; this is a reference */
+	/** @dev: the device, constant; owns a reference */
 	struct misc_sim_device *dev;
 
 	/**
@@ -206,11 +207,11 @@ struct misc_sim_file {
 	 */
 	struct mutex lock;
 
-	/** @contended: set when a trylock of @lock failed, no lock needed */
+	/** @contended: set when a trylock of @lock failed; needs no lock */
 	atomic_t contended;
 
 	/**
-	 * @message: the pinned message, NULL before the first read; this is a
+	 * @message: the pinned message, NULL before the first read; owns a
 	 * reference, guarded by @lock
 	 */
 	struct misc_sim_message *message;
@@ -220,7 +221,7 @@ struct misc_sim_file {
 
 	/**
 	 * @seen: generation last read to its end, 0 for none; written under
-	 * @lock, may be read without
+	 * @lock, may be read without it
 	 */
 	atomic64_t seen;
 };

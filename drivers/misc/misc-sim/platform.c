@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Platform driver of the simulated misc device: an instance for each device
+ * Platform driver of the simulated misc device: one instance per platform device
  */
 
 #include <linux/err.h>
@@ -13,7 +13,7 @@
 
 #include "misc-sim.h"
 
-/* Return: the first message, NULL if the property is missing, or ERR_PTR(). */
+/* Return: the first message, NULL if there is no such property, or an ERR_PTR(). */
 static void *misc_sim_read_message(struct device *dev, size_t *length)
 {
 	int count, ret;
@@ -37,7 +37,7 @@ static void *misc_sim_read_message(struct device *dev, size_t *length)
 	return_ptr(message);
 }
 
-/* BUS:DEVICE, which no directory in configfs can be named. */
+/* BUS:DEVICE. The name of a configfs directory cannot contain a colon. */
 static int misc_sim_bus_device_name(struct device *dev, char *name, size_t size)
 {
 	if (snprintf(name, size, "%s:%s", dev_bus_name(dev), dev_name(dev)) >= size)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Platform driver of the simulated misc device: an instance for each device.
+//! Platform driver of the simulated misc device: one instance per platform device.
 
 use crate::{
     device::{
@@ -27,7 +27,7 @@ use kernel::{
     sync::atomic::ordering::Relaxed, //
 };
 
-/// Returns the first message, or [`None`] if the property is missing.
+/// Returns the first message, or [`None`] if there is no such property.
 fn read_message(dev: &device::Device, node: &FwNode) -> Result<Option<KVec<u8>>> {
     let count = match node.property_count_elem::<u8>(c"linux,message") {
         Err(EINVAL) => return Ok(None),
@@ -41,7 +41,7 @@ fn read_message(dev: &device::Device, node: &FwNode) -> Result<Option<KVec<u8>>>
     Ok(Some(message.required_by(dev)?))
 }
 
-/// Returns BUS:DEVICE, which no directory in configfs can be named.
+/// Returns BUS:DEVICE. The name of a configfs directory cannot contain a colon.
 fn bus_device_name(dev: &device::Device) -> Result<CString> {
     let name = CString::try_from_fmt(fmt!("platform:{}", dev.name()))?;
 
@@ -83,7 +83,7 @@ kernel::of_device_table!(OF_TABLE, (), [(of::DeviceId::new(c"linux,misc-sim"), (
 /// The driver of platform devices.
 pub(crate) struct Driver;
 
-/// Dropping the instance of a device unplugs it, when the device is unbound.
+/// The instance of a device is dropped when the device is unbound, and this unplugs the instance.
 impl platform::Driver for Driver {
     type IdInfo = ();
     type Data<'bound> = Instance;

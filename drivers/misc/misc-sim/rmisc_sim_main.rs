@@ -2,7 +2,7 @@
 
 //! Simulated misc character device: the module and its default instance.
 //!
-//! This does what the C driver beside it does, file by file, and passes the same tests.
+//! The files and functions correspond to those of the C driver, which passes the same tests.
 //!
 //! See Documentation/misc-devices/misc-sim.rst.
 
@@ -35,7 +35,7 @@ module! {
     alias: ["platform:rmisc-sim"],
 }
 
-/// The fields are dropped from the first to the last.
+/// The fields are dropped in the order of their declaration.
 #[pin_data]
 struct RmiscSim {
     _default: Instance,
@@ -53,13 +53,13 @@ fn create_default() -> Result<Instance> {
 }
 
 impl kernel::InPlaceModule for RmiscSim {
-    /// The driver cannot refuse devices until the default instance exists, as it does in C, because
+    /// Unlike in C, `probe()` does not refuse devices until the default instance exists, because
     /// there is no abstraction for `driver_attach()`, which would bind them afterwards.
     fn init(module: &'static ThisModule) -> impl PinInit<Self, Error> {
         try_pin_init!(Self {
             _driver <- driver::Registration::new(c"rmisc-sim", module),
             _config <- config::subsystem(),
-            // Nothing may fail once user space can open a node.
+            // Last, because nothing may fail once user space can open a node.
             _default: create_default()?,
         })
     }

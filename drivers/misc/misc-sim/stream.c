@@ -17,7 +17,7 @@ static int misc_sim_stream_open(struct inode *inode, struct file *file)
 	return misc_sim_file_open(inode, file) ?: stream_open(inode, file);
 }
 
-/* Return: whether there is something to read, which is pinned then. */
+/* Pin the message to read next. Return: false if there is none. */
 static bool misc_sim_stream_pin(struct misc_sim_file *f)
 {
 	lockdep_assert_held(&f->lock);
@@ -32,7 +32,7 @@ static bool misc_sim_stream_pin(struct misc_sim_file *f)
 	return true;
 }
 
-/* Lock the file with something to read pinned. */
+/* Lock the file once there is a message to read, and pin the message. */
 static int misc_sim_stream_lock(struct kiocb *iocb)
 {
 	struct misc_sim_file *f = iocb->ki_filp->private_data;
@@ -115,7 +115,7 @@ static long misc_sim_stream_ioctl(struct file *file, unsigned int cmd,
 	}
 }
 
-/* No splice: it would sleep with the mutex of the pipe held. */
+/* No splice: it would sleep with the pipe's mutex held. */
 const struct file_operations misc_sim_stream_fops = {
 	.owner		= THIS_MODULE,
 	.open		= misc_sim_stream_open,

@@ -44,7 +44,7 @@ pub(crate) struct StreamFile {
 }
 
 impl StreamFile {
-    /// Returns whether there is something to read, which is pinned then.
+    /// Pins the message to read next. Returns false if there is none.
     fn pin(&self, reader: &mut Reader) -> bool {
         if reader
             .message
@@ -63,7 +63,7 @@ impl StreamFile {
     }
 }
 
-/// No splice: it would sleep with the mutex of the pipe held.
+/// No splice: it would sleep with the pipe's mutex held.
 #[vtable]
 impl MiscDevice for StreamFile {
     type Ptr = Pin<KBox<Self>>;

@@ -2,7 +2,7 @@
 
 //! Attributes of the simulated misc device in `/sys/class/misc`.
 //!
-//! User space can read them before the registration returns.
+//! User space can read them before the registration is complete.
 
 use crate::device::Device;
 use kernel::{
@@ -56,7 +56,7 @@ impl MiscDeviceAttribute for Capacity {
     }
 }
 
-/// The attributes of every device.
+/// The attributes of each device.
 pub(crate) const GROUP: AttributeGroup<Arc<Device>> = AttributeGroup::new(&AttributeList::new([
     Attribute::new::<Generation>(),
     Attribute::new::<Length>(),

@@ -8,7 +8,7 @@ use kernel::{
 };
 
 declare_trace! {
-    // SAFETY: The tracepoints copy the strings, and use no integer as an address.
+    // SAFETY: The tracepoints copy the strings and use no integer as an address.
     unsafe extern "C" {
         pub(crate) safe fn rmisc_sim_publish(name: &CStr, generation: u64, length: usize);
         pub(crate) safe fn rmisc_sim_read(name: &CStr, generation: u64, pos: i64, ret: isize);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Tracepoints of the simulated misc device in Rust, which only C can define
+ * Tracepoints of the Rust driver of the simulated misc device. Only C can define
+ * tracepoints.
  */
 
 #define CREATE_TRACE_POINTS

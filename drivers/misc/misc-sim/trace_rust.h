@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Tracepoints of the simulated misc device in Rust: those in C, under other names
+ * Tracepoints of the Rust driver of the simulated misc device: those of the C
+ * driver, with other names
  */
 
 #define misc_sim		rmisc_sim

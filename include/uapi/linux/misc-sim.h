@@ -13,10 +13,10 @@
 /**
  * struct misc_sim_info - result of %MISC_SIM_IOC_INFO
  * @generation: generation of the current message
- * @seen: generation that this open file last read to its end, 0 if none
+ * @seen: generation that this open file last read to its end, 0 for none
  * @length: length of the current message in bytes
- * @capacity: length of the longest message that the device accepts
- * @flags: 0; ignore unknown bits
+ * @capacity: maximum length of a message in bytes
+ * @flags: 0 for now; ignore unknown bits
  * @reserved: 0
  */
 struct misc_sim_info {
@@ -30,7 +30,7 @@ struct misc_sim_info {
 
 /**
  * struct misc_sim_replace - argument of %MISC_SIM_IOC_REPLACE
- * @generation: expected generation of the current message
+ * @generation: generation that the current message must have
  * @data: address of the new message, ignored if @length is 0
  * @length: length of the new message in bytes, may be 0
  * @reserved: must be 0

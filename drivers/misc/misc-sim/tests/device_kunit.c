@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * KUnit tests for what a simulated misc device holds, and of its ioctl interface
+ * KUnit tests for the core of the simulated misc device, and for its ioctl ABI
  */
 
 #include <kunit/test.h>
@@ -11,7 +11,7 @@
 
 #include "../misc-sim.h"
 
-/* The same for all programs, whatever the size of their pointers. */
+/* The layout must be the same for 32-bit and 64-bit programs. */
 static_assert(sizeof(struct misc_sim_info) == 32);
 static_assert(offsetof(struct misc_sim_info, generation) == 0);
 static_assert(offsetof(struct misc_sim_info, seen) == 8);
@@ -34,9 +34,9 @@ KUNIT_DEFINE_ACTION_WRAPPER(faults_put, misc_sim_faults_put,
 KUNIT_DEFINE_ACTION_WRAPPER(device_put, misc_sim_device_put,
 			    struct misc_sim_device *);
 
-/* A device without a node, which goes with the test. */
-static struct misc_sim_device *create_device(struct kunit *test,
-					     const struct misc_sim_config *config)
+/* A device without a node, which is freed at the end of the test. */
+static struct misc_sim_device *configure_device(struct kunit *test,
+						const struct misc_sim_config *config)
 {
 	struct misc_sim_faults *faults = misc_sim_faults_create();
 	struct misc_sim_device *dev;
@@ -47,6 +47,11 @@ static struct misc_sim_device *create_device(struct kunit *test,
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, dev);
 	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, device_put, dev));
 	return dev;
+}
+
+static struct misc_sim_device *create_device(struct kunit *test)
+{
+	return configure_device(test, &MISC_SIM_CONFIG_DEFAULT);
 }
 
 static int publish(struct kunit *test, struct misc_sim_device *dev,
@@ -76,9 +81,7 @@ static void expect_current(struct kunit *test, struct misc_sim_device *dev,
 
 static void device_greeting(struct kunit *test)
 {
-	struct misc_sim_config config = MISC_SIM_CONFIG_DEFAULT;
-
-	expect_current(test, create_device(test, &config), 1, MISC_SIM_GREETING);
+	expect_current(test, create_device(test), 1, MISC_SIM_GREETING);
 }
 
 static void device_greeting_is_cut(struct kunit *test)
@@ -86,7 +89,7 @@ static void device_greeting_is_cut(struct kunit *test)
 	struct misc_sim_config config = MISC_SIM_CONFIG_DEFAULT;
 
 	config.capacity = 5;
-	expect_current(test, create_device(test, &config), 1, "Hello");
+	expect_current(test, configure_device(test, &config), 1, "Hello");
 }
 
 static void device_first_message(struct kunit *test)
@@ -95,14 +98,14 @@ static void device_first_message(struct kunit *test)
 
 	config.message = "first";
 	config.length = 0;
-	expect_current(test, create_device(test, &config), 1, "");
+	expect_current(test, configure_device(test, &config), 1, "");
 	config.length = strlen("first");
-	expect_current(test, create_device(test, &config), 1, "first");
+	expect_current(test, configure_device(test, &config), 1, "first");
 }
 
 static void device_publish(struct kunit *test)
 {
-	struct misc_sim_device *dev = create_device(test, &MISC_SIM_CONFIG_DEFAULT);
+	struct misc_sim_device *dev = create_device(test);
 	struct misc_sim_message *pinned = misc_sim_device_message(dev);
 
 	KUNIT_EXPECT_EQ(test, publish(test, dev, "second", NULL), 0);
@@ -110,7 +113,7 @@ static void device_publish(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, publish(test, dev, "", NULL), 0);
 	expect_current(test, dev, 3, "");
 
-	/* Whoever holds a message keeps it as it was. */
+	/* The pinned message has not changed. */
 	KUNIT_EXPECT_EQ(test, pinned->generation, 1);
 	KUNIT_EXPECT_MEMEQ(test, pinned->data, MISC_SIM_GREETING, pinned->length);
 	KUNIT_EXPECT_EQ(test, kref_read(&pinned->ref), 1);
@@ -119,7 +122,7 @@ static void device_publish(struct kunit *test)
 
 static void device_publish_expected(struct kunit *test)
 {
-	struct misc_sim_device *dev = create_device(test, &MISC_SIM_CONFIG_DEFAULT);
+	struct misc_sim_device *dev = create_device(test);
 	static const u64 expected[] = { 0, 1, 2, U64_MAX };
 
 	KUNIT_EXPECT_EQ(test, publish(test, dev, "none", &expected[0]), -ESTALE);
@@ -134,7 +137,7 @@ static void device_publish_expected(struct kunit *test)
 
 static void device_stop(struct kunit *test)
 {
-	struct misc_sim_device *dev = create_device(test, &MISC_SIM_CONFIG_DEFAULT);
+	struct misc_sim_device *dev = create_device(test);
 	static const u64 stale = 7;
 
 	KUNIT_EXPECT_FALSE(test, misc_sim_device_gone(dev));
@@ -147,7 +150,7 @@ static void device_stop(struct kunit *test)
 
 static void device_delay(struct kunit *test)
 {
-	struct misc_sim_device *dev = create_device(test, &MISC_SIM_CONFIG_DEFAULT);
+	struct misc_sim_device *dev = create_device(test);
 	ktime_t start = ktime_get();
 
 	KUNIT_EXPECT_EQ(test, misc_sim_device_delay(dev), 0);

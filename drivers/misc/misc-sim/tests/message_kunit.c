@@ -19,7 +19,7 @@ static const char text[] = "0123456789";
 KUNIT_DEFINE_ACTION_WRAPPER(message_put, misc_sim_message_put,
 			    struct misc_sim_message *);
 
-/* The test owns a reference to @msg from here on. */
+/* The test owns the reference to @msg after this. */
 static struct misc_sim_message *adopt(struct kunit *test,
 				      struct misc_sim_message *msg)
 {
@@ -75,7 +75,7 @@ static void message_from_iter_gathers(struct kunit *test)
 	KUNIT_EXPECT_MEMEQ(test, msg->data, text, TEXT_LENGTH);
 }
 
-/* User memory of which only the first @good bytes are there. */
+/* User memory of which only the first @good bytes are mapped. */
 static void __user *user_memory(struct kunit *test, size_t good)
 {
 	unsigned long addr;
@@ -186,7 +186,7 @@ static void expect_page(struct kunit *test, const struct misc_sim_message *msg,
 	KUNIT_EXPECT_MEMEQ(test, copy, expected, PAGE_SIZE);
 }
 
-/* The pages after the end of the message are there, too, and zero. */
+/* The pages after the end of the message are zero. */
 static void message_page(struct kunit *test)
 {
 	const struct page_case *c = test->param_value;

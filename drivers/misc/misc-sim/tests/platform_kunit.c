@@ -2,8 +2,8 @@
 /*
  * KUnit tests for the platform driver of the simulated misc device
  *
- * They use nothing but platform devices and nodes in /dev, so that they run on the
- * driver in Rust as well.
+ * They only use platform devices and device nodes, not the internals of the
+ * driver, so they run on the Rust driver as well.
  */
 
 #include <kunit/platform_device.h>
@@ -44,13 +44,13 @@ static const u8 text[] = { 'm', 'e', 's', 's', 'a', 'g', 'e' };
 struct platform_test {
 	const struct device_driver *driver;
 	struct vfsmount *dev;
-	char name[128];		/* of the node that was named last */
+	char name[128];		/* result of the last node_name() */
 };
 
 KUNIT_DEFINE_ACTION_WRAPPER(put_mount, mntput, struct vfsmount *);
 KUNIT_DEFINE_ACTION_WRAPPER(put_file, fput, struct file *);
 
-/* An own mount, as /dev need not be there when the tests run at boot. */
+/* Mount devtmpfs, because /dev may not be mounted yet when the tests run at boot. */
 static int platform_test_init(struct kunit *test)
 {
 	const struct driver_param *param = test->param_value;
@@ -74,7 +74,7 @@ static int platform_test_init(struct kunit *test)
 	return kunit_add_action_or_reset(test, put_mount, priv->dev);
 }
 
-/* The driver binds at once, or not at all. */
+/* The driver has bound, or refused to bind, when this returns. */
 static struct platform_device *add_device(struct kunit *test,
 					  const struct property_entry *properties)
 {
@@ -302,7 +302,7 @@ static void platform_values_refused(struct kunit *test)
 
 struct name_case {
 	const char *name;
-	int length;	/* filled up with "x" */
+	int length;	/* padded to this length with "x" */
 	int error;
 };
 
@@ -350,7 +350,7 @@ static void platform_unbind_unplugs(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, write_bytes(test, file, 1), -ENODEV);
 	expect_no_node(test, pdev);
 
-	/* Another device, with nothing of the old one. */
+	/* A new device, which shares nothing with the old one. */
 	KUNIT_ASSERT_EQ(test, bind(test, pdev), 0);
 	expect_read(test, open_node(test, pdev, O_RDWR), param->greeting,
 		    strlen(param->greeting));

@@ -6,19 +6,20 @@
 #ifndef _MISC_SIM_BLOCKED_H
 #define _MISC_SIM_BLOCKED_H
 
+#include <sched.h>
 #include <signal.h>
-#include <sys/wait.h>
-#include "helpers.h"
+#include "deadline.h"
+#include "info.h"
+#include "userfault.h"
 
 struct blocked {
 	pthread_t thread;
 	pid_t tid;
 	ssize_t (*call)(struct blocked *blocked);
 	int fd;
-	char *buf;		/* room, or NULL for own */
+	char *buf;		/* NULL to use own */
 	size_t length;
-	__u64 generation;
-	struct pollfd *fds;
+	__u64 generation;	/* for blocked_replace() */
 	ssize_t ret;
 	int error;
 	char own[64];
@@ -37,12 +38,6 @@ static inline ssize_t blocked_write(struct blocked *blocked)
 static inline ssize_t blocked_replace(struct blocked *blocked)
 {
 	return replace(blocked->fd, blocked->generation, blocked->buf, blocked->length);
-}
-
-static inline ssize_t blocked_poll(struct blocked *blocked)
-{
-	/* It looks once more when its time is up, so that must be after the join. */
-	return poll(blocked->fds, blocked->length, 2 * DEADLINE_MS);
 }
 
 static inline void *run_blocked(void *arg)
@@ -64,7 +59,7 @@ static inline void start_call(struct __test_metadata *_metadata, struct blocked 
 	ASSERT_EQ(0, pthread_create(&blocked->thread, NULL, run_blocked, blocked));
 }
 
-/* Of a thread or a process: S while it sleeps interruptibly */
+/* The state of a thread or process: S if it sleeps interruptibly. */
 static inline char thread_state(pid_t tid)
 {
 	char path[64], state = '?';
@@ -128,7 +123,7 @@ static inline void expect_returned(struct __test_metadata *_metadata, struct blo
 	EXPECT_EQ(0, memcmp(data, blocked->buf, length));
 }
 
-/* A reader that holds a file for as long as its page is missing. */
+/* A reader that keeps a file locked while its page is missing. */
 struct holder {
 	struct blocked call;
 	struct hole hole;
@@ -149,7 +144,7 @@ static inline bool hold_file(struct __test_metadata *_metadata, struct holder *h
 	return true;
 }
 
-/* It has read @expected, 4 bytes. */
+/* The reader returns @expected, 4 bytes. */
 static inline void release_file(struct __test_metadata *_metadata, struct holder *holder,
 				const char *expected)
 {
@@ -157,19 +152,26 @@ static inline void release_file(struct __test_metadata *_metadata, struct holder
 	expect_returned(_metadata, &holder->call, expected, 4);
 }
 
-/* How a child ends, which must not take long; its status or signal. */
-static inline int await_exit(struct __test_metadata *_metadata, pid_t pid, int *code)
+/* A child that sleeps in a read of the file. */
+static inline pid_t fork_reader(struct __test_metadata *_metadata, int fd)
 {
-	struct pollfd pidfd = { .fd = syscall(SYS_pidfd_open, pid, 0), .events = POLLIN };
-	siginfo_t info;
+	pid_t pid = fork();
+	char c;
 
-	ASSERT_LE(0, pidfd.fd);
-	ASSERT_EQ(1, poll(&pidfd, 1, DEADLINE_MS))
-		TH_LOG("the child does not end");
-	ASSERT_EQ(0, waitid(P_PID, pid, &info, WEXITED));
-	close(pidfd.fd);
-	*code = info.si_code;
-	return info.si_status;
+	ASSERT_LE(0, pid);
+	if (!pid)
+		_exit(read(fd, &c, 1));
+	await_state(_metadata, pid, 'S');
+	return pid;
+}
+
+static inline void expect_killed(struct __test_metadata *_metadata, pid_t pid)
+{
+	int code;
+
+	ASSERT_EQ(0, kill(pid, SIGKILL));
+	EXPECT_EQ(SIGKILL, await_exit(_metadata, pid, &code));
+	EXPECT_EQ(CLD_KILLED, code);
 }
 
 /* Signals */

@@ -1,23 +1,21 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Instances that the tests make in configfs. All have names that begin with
- * PREFIX, so that they can be found and removed whatever became of their test.
+ * Instances that the tests create in configfs. Their names begin with PREFIX, so
+ * that those of a test that was killed can be found and removed.
  */
 
 #ifndef _MISC_SIM_INSTANCE_H
 #define _MISC_SIM_INSTANCE_H
 
 #include <dirent.h>
+#include <limits.h>
 #include <sys/stat.h>
-#include "blocked.h"
+#include "files.h"
 #include "helpers.h"
+#include "variants.h"
 
 #define CONFIGFS	"/sys/kernel/config"
 #define PREFIX		"ksft-"
-
-#define FOR_EVER_US	"60000000"	/* as latency: no test lasts so long */
-
-/* Instances */
 
 struct instance {
 	char dir[PATH_LEN];	/* in configfs */
@@ -53,11 +51,16 @@ static inline void remove_instances(const struct driver *driver)
 		closedir(dir);
 }
 
-/* A case that was killed leaves its instances behind. */
-static inline void remove_all_instances(void)
+/* A case that takes too long is killed before its teardown. */
+static void clean_up(void)
 {
 	remove_instances(&c_driver);
 	remove_instances(&rust_driver);
+}
+
+static void __attribute__((constructor)) clean_up_at_exit(void)
+{
+	atexit(clean_up);
 }
 
 static inline struct instance make_instance(struct __test_metadata *_metadata,
@@ -70,6 +73,7 @@ static inline struct instance make_instance(struct __test_metadata *_metadata,
 	return inst;
 }
 
+/* Load the driver. Returns false, with the case skipped, if it cannot have instances. */
 static inline bool driver_is_there(struct __test_metadata *_metadata,
 				   const struct driver *driver)
 {
@@ -85,13 +89,15 @@ static inline bool driver_is_there(struct __test_metadata *_metadata,
 	return true;
 }
 
-/* Most cases have one instance, not live yet. */
+/* Most cases have one instance, which is not live yet. */
 static inline void set_up_instance(struct __test_metadata *_metadata,
 				   const struct driver *driver, struct instance *inst)
 {
 	if (driver_is_there(_metadata, driver))
 		*inst = make_instance(_metadata, driver, PREFIX "a");
 }
+
+/* Configuration */
 
 static inline int set_attribute(const struct instance *inst, const char *attr, const char *value)
 {
@@ -132,7 +138,7 @@ static inline int plug_stream(struct __test_metadata *_metadata, const struct in
 	return plug_and_open(_metadata, inst, flags);
 }
 
-/* The file has read the current message, so that its next read waits. */
+/* The file has read the current message, so its next read waits. */
 static inline int plug_read_stream(struct __test_metadata *_metadata,
 				   const struct instance *inst)
 {
@@ -143,7 +149,7 @@ static inline int plug_read_stream(struct __test_metadata *_metadata,
 	return fd;
 }
 
-/* One read returns this, and no more. */
+/* A read returns @expected and no more. */
 static inline void expect_message(struct __test_metadata *_metadata, int fd,
 				  const void *expected, size_t length)
 {
@@ -161,36 +167,52 @@ static inline void expect_greeting(struct __test_metadata *_metadata, int fd,
 	expect_message(_metadata, fd, driver->greeting, strlen(driver->greeting));
 }
 
-/* Faults: every @interval-th time, @times times, -1 for ever */
-
-static inline bool has_faults(const struct instance *inst)
+/* The attribute accepts @in and then reads as @out. */
+static inline void expect_accepted(struct __test_metadata *_metadata, const struct instance *inst,
+				   const char *attr, const char *in, const char *out)
 {
-	char path[2 * PATH_LEN];
-
-	snprintf(path, sizeof(path), "%s/fail_read", inst->dir);
-	return !access(path, F_OK);
+	configure(_metadata, inst, attr, in);
+	expect_file(_metadata, inst->dir, attr, out);
 }
 
-static inline void inject(struct __test_metadata *_metadata, const struct instance *inst,
-			  const char *group, int interval, int times)
+/*
+ * The attribute keeps the value @good when it refuses those in @bad, which ends with
+ * NULL, and those that are neither a number nor a word.
+ */
+static inline void expect_refused(struct __test_metadata *_metadata, const struct instance *inst,
+				  const char *attr, const char *good, const char * const *bad)
 {
-	char attr[64], value[16];
+	static const char * const malformed[] = {
+		"\n", " ", "-1", "1x", "1 1", "1\n1", "1\n\n", "x", NULL
+	};
+	const char * const *lists[] = { malformed, bad };
+	const char * const *value;
+	unsigned int i;
 
-	snprintf(attr, sizeof(attr), "%s/interval", group);
-	snprintf(value, sizeof(value), "%d", interval);
-	configure(_metadata, inst, attr, value);
-	snprintf(attr, sizeof(attr), "%s/times", group);
-	snprintf(value, sizeof(value), "%d", times);
-	configure(_metadata, inst, attr, value);
-	snprintf(attr, sizeof(attr), "%s/probability", group);
-	configure(_metadata, inst, attr, "100");
+	configure(_metadata, inst, attr, good);
+	for (i = 0; i < ARRAY_SIZE(lists); i++) {
+		for (value = lists[i]; *value; value++) {
+			EXPECT_EQ(-1, set_attribute(inst, attr, *value))
+				TH_LOG("%s '%s'", attr, *value);
+			EXPECT_EQ(EINVAL, errno);
+		}
+	}
+	/* The kernel does not pass a write of nothing to the driver. */
+	set_attribute(inst, attr, "");
+	expect_file(_metadata, inst->dir, attr, good);
 }
 
-static inline void clean_up(void)
+static inline void expect_fixed_while_live(struct __test_metadata *_metadata,
+					   const struct instance *inst, const char *attr,
+					   const char *before, const char *other)
 {
-	remove_all_instances();
-	rmdir(TRACING);
-	exit_skip_if_nothing_ran();
+	configure(_metadata, inst, attr, before);
+	plug(_metadata, inst);
+	EXPECT_ERRNO(EBUSY, set_attribute(inst, attr, other));
+	EXPECT_ERRNO(EBUSY, set_attribute(inst, attr, before));
+	expect_file(_metadata, inst->dir, attr, before);
+	unplug(_metadata, inst);
+	configure(_metadata, inst, attr, other);
 }
 
 #endif /* _MISC_SIM_INSTANCE_H */

@@ -1,21 +1,28 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Requests through io_uring and their completions
+ * io_uring requests and their completions
  */
 
 #ifndef _MISC_SIM_URING_H
 #define _MISC_SIM_URING_H
 
-#include <poll.h>
-
-/* Where a pointer has 32 bits, its inline functions cast it to long long. */
+/* Its inline functions cast pointers to long long, even if pointers have 32 bits. */
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wpointer-to-int-cast"
 #pragma GCC diagnostic ignored "-Wsign-compare"
 #include "../../../../include/io_uring/mini_liburing.h"
 #pragma GCC diagnostic pop
 
+#include "deadline.h"
 #include "helpers.h"
+
+/* Skips the case and returns false if the kernel has no io_uring. */
+static inline bool uring_init(struct __test_metadata *_metadata, struct io_uring *ring)
+{
+	if (io_uring_queue_init(8, ring, 0))
+		SKIP(return false, "no io_uring");
+	return true;
+}
 
 static inline void uring_submit(struct __test_metadata *_metadata, struct io_uring *ring,
 				const struct io_uring_sqe *request)
@@ -38,7 +45,7 @@ struct uring_completion {
 	__u32 flags;
 };
 
-/* The next completion. One that does not come is a request that hangs. */
+/* Wait for the next completion. */
 static inline struct uring_completion uring_next(struct __test_metadata *_metadata,
 						 struct io_uring *ring)
 {
@@ -59,6 +66,13 @@ static inline int uring_wait(struct __test_metadata *_metadata, struct io_uring 
 	return uring_next(_metadata, ring).res;
 }
 
+static inline int uring_complete(struct __test_metadata *_metadata, struct io_uring *ring,
+				 const struct io_uring_sqe *request)
+{
+	uring_submit(_metadata, ring, request);
+	return uring_wait(_metadata, ring);
+}
+
 static inline struct io_uring_sqe uring_rw_request(int opcode, int fd, const void *buf,
 						   size_t length, __u64 offset)
 {
@@ -76,7 +90,7 @@ static inline struct io_uring_sqe uring_read_request(int fd, void *buf, size_t l
 	return uring_rw_request(IORING_OP_READ, fd, buf, length, -1);
 }
 
-/* Not poll32_events, whose halves are swapped on big-endian machines. */
+/* poll32_events would not do: its halves are swapped on big-endian machines. */
 static inline struct io_uring_sqe uring_poll_request(int fd, __u16 events, __u32 flags)
 {
 	return (struct io_uring_sqe) {
@@ -87,7 +101,7 @@ static inline struct io_uring_sqe uring_poll_request(int fd, __u16 events, __u32
 	};
 }
 
-/* Buffers that the kernel picks from, for reads that complete more than once */
+/* Buffers for multishot reads. The kernel picks one for each completion. */
 
 #define URING_BUFFERS		8	/* a power of two */
 #define URING_BUFFER_SIZE	6
@@ -98,7 +112,7 @@ struct uring_buffers {
 	char data[URING_BUFFERS][URING_BUFFER_SIZE];
 };
 
-/* False if the kernel has no such buffers. */
+/* Returns false if the kernel has no rings of buffers. */
 static inline bool uring_provide_buffers(struct __test_metadata *_metadata,
 					 struct io_uring *ring, struct uring_buffers *buffers)
 {
@@ -134,7 +148,7 @@ static inline struct io_uring_sqe uring_multishot_request(int fd)
 	};
 }
 
-/* The next completion has read this, and more are to come. */
+/* The next completion has read @expected, and is not the last one. */
 static inline void uring_expect_shot(struct __test_metadata *_metadata, struct io_uring *ring,
 				     const struct uring_buffers *buffers,
 				     const void *expected, int length)
@@ -146,7 +160,7 @@ static inline void uring_expect_shot(struct __test_metadata *_metadata, struct i
 	EXPECT_EQ(0, memcmp(expected, buffers->data[cqe.flags >> IORING_CQE_BUFFER_SHIFT], length));
 }
 
-/* The next completion is this, and no more are to come. */
+/* The next completion returns @res, and is the last one. */
 static inline void uring_expect_end(struct __test_metadata *_metadata, struct io_uring *ring,
 				    int res)
 {
