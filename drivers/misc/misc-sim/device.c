@@ -64,6 +64,9 @@ struct misc_sim_device *misc_sim_device_create(const struct misc_sim_config *con
 	init_waitqueue_head(&dev->wait);
 	hrtimer_setup(&dev->timer, misc_sim_device_tick, CLOCK_MONOTONIC,
 		      HRTIMER_MODE_REL);
+	mutex_init(&dev->store_lock);
+	dev->store = config->store;
+	dev->store_data = config->store_data;
 	dev->faults = misc_sim_faults_get(faults);
 	dev->capacity = config->capacity;
 	dev->period_us = config->period_us;
@@ -82,6 +85,7 @@ static void misc_sim_device_release(struct kref *ref)
 
 	misc_sim_faults_put(dev->faults);
 	misc_sim_message_put(dev->message);
+	mutex_destroy(&dev->store_lock);
 	kfree(dev);
 }
 
@@ -107,7 +111,8 @@ void misc_sim_device_start(struct misc_sim_device *dev)
  * misc_sim_device_stop - mark a device as gone and wake all waiters
  * @dev: the device
  *
- * Nothing is published after this returns.
+ * Waits for a call of &misc_sim_device.store that is under way. Nothing is stored
+ * or published after this returns.
  *
  * Context: Process context.
  */
@@ -118,6 +123,9 @@ void misc_sim_device_stop(struct misc_sim_device *dev)
 	}
 	hrtimer_cancel(&dev->timer);
 	wake_up_all(&dev->wait);
+	/* Wait for the transfer under way. Later ones see that the device is gone. */
+	mutex_lock(&dev->store_lock);
+	mutex_unlock(&dev->store_lock);
 	trace_misc_sim_unplug(dev->name);
 }
 
@@ -223,6 +231,45 @@ int misc_sim_device_publish(struct misc_sim_device *dev,
 	/* No key: io_uring and EPOLLEXCLUSIVE waiters would miss some wake-ups. */
 	wake_up_all(&dev->wait);
 	return 0;
+}
+
+/**
+ * misc_sim_device_store - store a message on the chip, if there is one, and publish it
+ * @dev: the device
+ * @msg: the message; the caller's reference is consumed, also on failure
+ * @expected: generation that the current message must have, or NULL for any
+ *
+ * If the device is unplugged after the message was stored, this fails with -ENODEV
+ * although the chip has the message.
+ *
+ * Context: Process context, may sleep.
+ * Return: as misc_sim_device_publish(), -ERESTARTSYS, or the error of the store.
+ */
+int misc_sim_device_store(struct misc_sim_device *dev,
+			  struct misc_sim_message *msg, const u64 *expected)
+{
+	struct misc_sim_message *unused __free(misc_sim_message_put) = msg;
+	int ret;
+
+	if (!dev->store)
+		return misc_sim_device_publish(dev, no_free_ptr(unused), expected);
+
+	ACQUIRE(mutex_intr, lock)(&dev->store_lock);
+	ret = ACQUIRE_ERR(mutex_intr, &lock);
+	if (ret)
+		return misc_sim_device_gone(dev) ? -ENODEV : -ERESTARTSYS;
+
+	if (misc_sim_device_gone(dev))
+		return -ENODEV;
+	if (expected && *expected != atomic64_read(&dev->generation))
+		return -ESTALE;
+
+	ret = dev->store(dev->store_data, msg);
+	/* -EAGAIN would promise a wake-up, and nothing would cause one. */
+	if (ret)
+		return ret == -EAGAIN ? -EIO : ret;
+
+	return misc_sim_device_publish(dev, no_free_ptr(unused), expected);
 }
 
 /**

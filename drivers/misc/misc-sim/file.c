@@ -44,7 +44,8 @@ int misc_sim_file_open(struct inode *inode, struct file *file)
 	f->dev = misc_sim_device_get(dev);
 	mutex_init(&f->lock);
 	file->private_data = f;
-	file->f_mode |= FMODE_NOWAIT;
+	if (!dev->store)
+		file->f_mode |= FMODE_NOWAIT;
 	return 0;
 }
 
@@ -256,7 +257,7 @@ ssize_t misc_sim_file_write_iter(struct kiocb *iocb, struct iov_iter *from)
 	if (IS_ERR(msg))
 		return PTR_ERR(msg);
 
-	ret = misc_sim_device_publish(dev, msg, NULL);
+	ret = misc_sim_device_store(dev, msg, NULL);
 	if (ret)
 		return ret;
 
@@ -344,7 +345,7 @@ static long misc_sim_replace(struct file *file, void __user *arg)
 	if (IS_ERR(msg))
 		return PTR_ERR(msg);
 
-	return misc_sim_device_publish(f->dev, msg, &replace.generation);
+	return misc_sim_device_store(f->dev, msg, &replace.generation);
 }
 
 static long misc_sim_ioctl(struct file *file, unsigned int cmd,

@@ -3,8 +3,10 @@
  * Instances of the simulated misc device: a device and its node
  */
 
+#include <linux/device.h>
 #include <linux/minmax.h>
 #include <linux/sprintf.h>
+#include <linux/string.h>
 
 #include "misc-sim.h"
 
@@ -96,6 +98,34 @@ struct misc_sim_device *misc_sim_instance_create(const char *name,
 
 	misc_sim_device_start(dev);
 	return_ptr(dev);
+}
+
+/**
+ * misc_sim_instance_probe - create the instance of a device on a bus
+ * @parent: the device on the bus
+ * @config: configuration of the instance
+ * @faults: fault settings; the device takes a reference
+ *
+ * The name of the node ends with BUS:DEVICE. The name of a directory in configfs
+ * cannot contain a colon.
+ *
+ * Context: Process context.
+ * Return: as misc_sim_instance_create(), or ERR_PTR(-ENODEV) while the default
+ * instance does not exist.
+ */
+struct misc_sim_device *misc_sim_instance_probe(struct device *parent,
+						const struct misc_sim_config *config,
+						struct misc_sim_faults *faults)
+{
+	char name[MISC_SIM_NAME_MAX + 1];
+
+	if (!misc_sim_instances_allowed())
+		return ERR_PTR(-ENODEV);
+	if (snprintf(name, sizeof(name), "%s:%s", dev_bus_name(parent),
+		     dev_name(parent)) >= sizeof(name) || strpbrk(name, "/!"))
+		return ERR_PTR(-EINVAL);
+
+	return misc_sim_instance_create(name, config, faults, parent);
 }
 
 /**

@@ -8,6 +8,7 @@ use crate::{
         Device,
         Kind,
         CAPACITY_MAX,
+        NAME_MAX,
         PERIOD_US_MAX,
         PERIOD_US_MIN, //
     },
@@ -115,8 +116,6 @@ impl Instance {
     ///
     /// Fails with [`EINVAL`], [`EMSGSIZE`] (the message does not fit), [`EBUSY`] (no minor is
     /// left), or [`ENOMEM`].
-    ///
-    /// [`NAME_MAX`]: crate::device::NAME_MAX
     pub(crate) fn create(
         name: &CStr,
         config: &Config,
@@ -137,6 +136,25 @@ impl Instance {
             timer: dev.clone().start(),
             dev,
         })
+    }
+
+    /// Creates the instance of a device on the platform bus.
+    ///
+    /// `parent` is the device on the bus. The name of the node ends with BUS:DEVICE. The name of a
+    /// directory in configfs cannot contain a colon.
+    ///
+    /// Fails as [`Instance::create`] does.
+    pub(crate) fn probe(
+        parent: &device::Device<Bound>,
+        config: &Config,
+        faults: Arc<Faults>,
+    ) -> Result<Self> {
+        let name = CString::try_from_fmt(fmt!("platform:{}", parent.name()))?;
+
+        if name.to_bytes().len() > NAME_MAX || name.to_bytes().iter().any(|c| b"/!".contains(c)) {
+            return Err(EINVAL);
+        }
+        Self::create(&name, config, faults, Some(parent))
     }
 
     /// Returns the device.

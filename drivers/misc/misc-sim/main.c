@@ -34,9 +34,13 @@ static int __init misc_sim_init(void)
 	if (ret)
 		return ret;
 
+	ret = misc_sim_i2c_register();
+	if (ret)
+		goto err_platform;
+
 	ret = misc_sim_config_register();
 	if (ret)
-		goto err_driver;
+		goto err_i2c;
 
 	/* Last, because nothing may fail once user space can open a node. */
 	ret = misc_sim_create_default();
@@ -45,14 +49,17 @@ static int __init misc_sim_init(void)
 
 	/* Bind the devices that probe() has refused so far. */
 	misc_sim_instances_allow();
-	ret = driver_attach(&misc_sim_platform_driver.driver);
+	ret = driver_attach(&misc_sim_platform_driver.driver) ?:
+	      misc_sim_i2c_attach();
 	if (ret)
 		pr_warn(MISC_SIM_NAME ": failed to bind some devices: %d\n", ret);
 	return 0;
 
 err_config:
 	misc_sim_config_unregister();
-err_driver:
+err_i2c:
+	misc_sim_i2c_unregister();
+err_platform:
 	platform_driver_unregister(&misc_sim_platform_driver);
 	return ret;
 }
@@ -62,6 +69,7 @@ static void __exit misc_sim_exit(void)
 {
 	misc_sim_instance_unplug(misc_sim_default);
 	misc_sim_config_unregister();
+	misc_sim_i2c_unregister();
 	platform_driver_unregister(&misc_sim_platform_driver);
 }
 module_exit(misc_sim_exit);

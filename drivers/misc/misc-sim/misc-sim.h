@@ -127,6 +127,9 @@ enum misc_sim_kind {
  * @kind: behaviour of reads, see enum misc_sim_kind
  * @period_us: interval at which the device publishes by itself, 0 for never
  * @mode: mode of the node
+ * @store: stores each message on a chip before it is published, may sleep; NULL if
+ *	there is no chip
+ * @store_data: argument of @store
  */
 struct misc_sim_config {
 	const void *message;
@@ -135,6 +138,8 @@ struct misc_sim_config {
 	u32 kind;
 	u32 period_us;
 	u32 mode;
+	int (*store)(void *data, const struct misc_sim_message *msg);
+	void *store_data;
 };
 
 #define MISC_SIM_CONFIG_DEFAULT				\
@@ -180,6 +185,18 @@ struct misc_sim_device {
 
 	/** @ticks: number of times that @timer fired; only its callback uses this */
 	u64 ticks;
+
+	/**
+	 * @store_lock: serialises @store and the publication that follows.
+	 * @lock nests inside.
+	 */
+	struct mutex store_lock;
+
+	/** @store: see &misc_sim_config.store, constant */
+	int (*store)(void *data, const struct misc_sim_message *msg);
+
+	/** @store_data: argument of @store; not used once @gone is set */
+	void *store_data;
 
 	/** @faults: fault settings, constant; owns a reference */
 	struct misc_sim_faults *faults;
@@ -286,6 +303,8 @@ int misc_sim_device_fail(struct misc_sim_device *dev, enum misc_sim_fault fault)
 size_t misc_sim_device_short_io(struct misc_sim_device *dev, size_t count);
 int misc_sim_device_publish(struct misc_sim_device *dev,
 			    struct misc_sim_message *msg, const u64 *expected);
+int misc_sim_device_store(struct misc_sim_device *dev,
+			  struct misc_sim_message *msg, const u64 *expected);
 struct misc_sim_message *misc_sim_device_message(struct misc_sim_device *dev);
 u64 misc_sim_device_current(struct misc_sim_device *dev, size_t *length);
 
@@ -327,6 +346,9 @@ struct misc_sim_device *misc_sim_instance_create(const char *name,
 						 const struct misc_sim_config *config,
 						 struct misc_sim_faults *faults,
 						 struct device *parent);
+struct misc_sim_device *misc_sim_instance_probe(struct device *parent,
+						const struct misc_sim_config *config,
+						struct misc_sim_faults *faults);
 void misc_sim_instance_unplug(struct misc_sim_device *dev);
 void misc_sim_instances_allow(void);
 bool misc_sim_instances_allowed(void);
@@ -337,5 +359,26 @@ void misc_sim_config_unregister(void);
 
 /* platform.c */
 extern struct platform_driver misc_sim_platform_driver;
+
+/* i2c.c */
+#ifdef CONFIG_MISC_SIM_I2C
+int misc_sim_i2c_register(void);
+void misc_sim_i2c_unregister(void);
+int misc_sim_i2c_attach(void);
+#else
+static inline int misc_sim_i2c_register(void)
+{
+	return 0;
+}
+
+static inline void misc_sim_i2c_unregister(void)
+{
+}
+
+static inline int misc_sim_i2c_attach(void)
+{
+	return 0;
+}
+#endif
 
 #endif /* _MISC_SIM_H */

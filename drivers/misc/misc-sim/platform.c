@@ -8,8 +8,6 @@
 #include <linux/platform_device.h>
 #include <linux/property.h>
 #include <linux/slab.h>
-#include <linux/sprintf.h>
-#include <linux/string.h>
 
 #include "misc-sim.h"
 
@@ -37,28 +35,12 @@ static void *misc_sim_read_message(struct device *dev, size_t *length)
 	return_ptr(message);
 }
 
-/* BUS:DEVICE. The name of a configfs directory cannot contain a colon. */
-static int misc_sim_bus_device_name(struct device *dev, char *name, size_t size)
-{
-	if (snprintf(name, size, "%s:%s", dev_bus_name(dev), dev_name(dev)) >= size)
-		return -EINVAL;
-	return strpbrk(name, "/!") ? -EINVAL : 0;
-}
-
 static int misc_sim_probe(struct platform_device *pdev)
 {
 	struct misc_sim_config config = MISC_SIM_CONFIG_DEFAULT;
-	char name[MISC_SIM_NAME_MAX + 1];
 	struct device *dev = &pdev->dev;
 	struct misc_sim_device *sim;
 	int ret;
-
-	if (!misc_sim_instances_allowed())
-		return -ENODEV;
-
-	ret = misc_sim_bus_device_name(dev, name, sizeof(name));
-	if (ret)
-		return ret;
 
 	void *message __free(kfree) = misc_sim_read_message(dev, &config.length);
 
@@ -87,7 +69,7 @@ static int misc_sim_probe(struct platform_device *pdev)
 	else if (device_property_present(dev, "linux,kind"))
 		return -EINVAL;
 
-	sim = misc_sim_instance_create(name, &config, faults, dev);
+	sim = misc_sim_instance_probe(dev, &config, faults);
 	if (IS_ERR(sim))
 		return PTR_ERR(sim);
 

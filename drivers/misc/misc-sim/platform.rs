@@ -7,8 +7,7 @@ use crate::{
         Config,
         Kind,
         CAPACITY_MAX,
-        LATENCY_US_MAX,
-        NAME_MAX, //
+        LATENCY_US_MAX, //
     },
     fault::Faults,
     instance::Instance, //
@@ -41,18 +40,7 @@ fn read_message(dev: &device::Device, node: &FwNode) -> Result<Option<KVec<u8>>>
     Ok(Some(message.required_by(dev)?))
 }
 
-/// Returns BUS:DEVICE. The name of a configfs directory cannot contain a colon.
-fn bus_device_name(dev: &device::Device) -> Result<CString> {
-    let name = CString::try_from_fmt(fmt!("platform:{}", dev.name()))?;
-
-    if name.to_bytes().len() > NAME_MAX || name.to_bytes().iter().any(|c| b"/!".contains(c)) {
-        return Err(EINVAL);
-    }
-    Ok(name)
-}
-
 fn probe(dev: &device::Device<Bound>) -> Result<Instance> {
-    let name = bus_device_name(dev)?;
     let faults = Faults::new()?;
     let mut config = Config::default();
 
@@ -75,7 +63,7 @@ fn probe(dev: &device::Device<Bound>) -> Result<Instance> {
         }
     }
 
-    Instance::create(&name, &config, faults, Some(dev))
+    Instance::probe(dev, &config, faults)
 }
 
 kernel::of_device_table!(OF_TABLE, (), [(of::DeviceId::new(c"linux,misc-sim"), ())]);

@@ -10,20 +10,16 @@
 #include <kunit/test.h>
 #include <linux/delay.h>
 #include <linux/device.h>
-#include <linux/err.h>
-#include <linux/file.h>
-#include <linux/fs.h>
 #include <linux/jiffies.h>
 #include <linux/kconfig.h>
 #include <linux/ktime.h>
-#include <linux/mount.h>
-#include <linux/namei.h>
 #include <linux/platform_device.h>
 #include <linux/property.h>
 #include <linux/sprintf.h>
 #include <linux/string.h>
 
 #include "../misc-sim.h"
+#include "node.h"
 
 struct driver_param {
 	const char *name;
@@ -47,31 +43,21 @@ struct platform_test {
 	char name[128];		/* result of the last node_name() */
 };
 
-KUNIT_DEFINE_ACTION_WRAPPER(put_mount, mntput, struct vfsmount *);
-KUNIT_DEFINE_ACTION_WRAPPER(put_file, fput, struct file *);
-
-/* Mount devtmpfs, because /dev may not be mounted yet when the tests run at boot. */
 static int platform_test_init(struct kunit *test)
 {
 	const struct driver_param *param = test->param_value;
 	struct platform_test *priv = kunit_kzalloc(test, sizeof(*priv), GFP_KERNEL);
-	struct file_system_type *type = get_fs_type("devtmpfs");
 
 	if (!priv)
 		return -ENOMEM;
-	if (!type)
-		kunit_skip(test, "no devtmpfs");
 
 	priv->driver = driver_find(param->name, &platform_bus_type);
 	if (!priv->driver)
 		kunit_skip(test, "%s is not loaded", param->name);
 
-	priv->dev = vfs_kern_mount(type, 0, "devtmpfs", NULL);
-	if (IS_ERR(priv->dev))
-		return PTR_ERR(priv->dev);
-
+	priv->dev = mount_nodes(test);
 	test->priv = priv;
-	return kunit_add_action_or_reset(test, put_mount, priv->dev);
+	return 0;
 }
 
 /* The driver has bound, or refused to bind, when this returns. */
@@ -108,22 +94,12 @@ static const char *node_name(struct kunit *test, struct platform_device *pdev)
 	return priv->name;
 }
 
-static struct file *try_open(struct kunit *test, const char *node, int flags)
-{
-	struct platform_test *priv = test->priv;
-	struct path root = { .mnt = priv->dev, .dentry = priv->dev->mnt_root };
-
-	return file_open_root(&root, node, flags, 0);
-}
-
-static struct file *open_node(struct kunit *test, struct platform_device *pdev,
+static struct file *open_pdev(struct kunit *test, struct platform_device *pdev,
 			      int flags)
 {
-	struct file *file = try_open(test, node_name(test, pdev), flags);
+	struct platform_test *priv = test->priv;
 
-	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, file);
-	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, put_file, file));
-	return file;
+	return open_node(test, priv->dev, node_name(test, pdev), flags);
 }
 
 static bool has_child(struct platform_device *pdev, const char *name)
@@ -136,36 +112,18 @@ static bool has_child(struct platform_device *pdev, const char *name)
 
 static void expect_no_node(struct kunit *test, struct platform_device *pdev)
 {
+	struct platform_test *priv = test->priv;
 	const char *name = node_name(test, pdev);
 
-	KUNIT_EXPECT_PTR_EQ(test, try_open(test, name, O_RDWR), ERR_PTR(-ENOENT));
+	KUNIT_EXPECT_PTR_EQ(test, try_open(priv->dev, name, O_RDWR), ERR_PTR(-ENOENT));
 	KUNIT_EXPECT_FALSE(test, has_child(pdev, name));
-}
-
-static void expect_read(struct kunit *test, struct file *file, const void *data,
-			ssize_t length)
-{
-	char buf[64] = {};
-	loff_t pos = 0;
-
-	KUNIT_EXPECT_EQ(test, kernel_read(file, buf, sizeof(buf), &pos), length);
-	KUNIT_EXPECT_MEMEQ(test, buf, data, length);
-}
-
-static ssize_t write_bytes(struct kunit *test, struct file *file, size_t length)
-{
-	void *data = kunit_kzalloc(test, length, GFP_KERNEL);
-	loff_t pos = 0;
-
-	KUNIT_ASSERT_NOT_NULL(test, data);
-	return kernel_write(file, data, length, &pos);
 }
 
 static void platform_defaults(struct kunit *test)
 {
 	const struct driver_param *param = test->param_value;
 	struct platform_device *pdev = add_device(test, NULL);
-	struct file *file = open_node(test, pdev, O_RDWR);
+	struct file *file = open_pdev(test, pdev, O_RDWR);
 	loff_t pos = strlen(param->greeting);
 	char c;
 
@@ -173,8 +131,8 @@ static void platform_defaults(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, file_inode(file)->i_mode, S_IFCHR | 0600);
 	expect_read(test, file, param->greeting, strlen(param->greeting));
 	KUNIT_EXPECT_EQ(test, kernel_read(file, &c, 1, &pos), 0);
-	KUNIT_EXPECT_EQ(test, write_bytes(test, file, SZ_4K + 1), -EMSGSIZE);
-	KUNIT_EXPECT_EQ(test, write_bytes(test, file, SZ_4K), SZ_4K);
+	KUNIT_EXPECT_EQ(test, write_bytes(test, file, 0, SZ_4K + 1), -EMSGSIZE);
+	KUNIT_EXPECT_EQ(test, write_bytes(test, file, 0, SZ_4K), SZ_4K);
 }
 
 static void platform_properties(struct kunit *test)
@@ -187,15 +145,15 @@ static void platform_properties(struct kunit *test)
 		{}
 	};
 	struct platform_device *pdev = add_device(test, properties);
-	struct file *file = open_node(test, pdev, O_RDWR | O_NONBLOCK);
+	struct file *file = open_pdev(test, pdev, O_RDWR | O_NONBLOCK);
 	loff_t pos = 0;
 	char c;
 
 	KUNIT_EXPECT_EQ(test, file_inode(file)->i_mode, S_IFCHR | 0640);
 	expect_read(test, file, text, sizeof(text));
 	KUNIT_EXPECT_EQ(test, kernel_read(file, &c, 1, &pos), -EAGAIN);
-	KUNIT_EXPECT_EQ(test, write_bytes(test, file, 17), -EMSGSIZE);
-	KUNIT_EXPECT_EQ(test, write_bytes(test, file, 16), 16);
+	KUNIT_EXPECT_EQ(test, write_bytes(test, file, 0, 17), -EMSGSIZE);
+	KUNIT_EXPECT_EQ(test, write_bytes(test, file, 0, 16), 16);
 }
 
 static void platform_kind_message(struct kunit *test)
@@ -205,7 +163,7 @@ static void platform_kind_message(struct kunit *test)
 		PROPERTY_ENTRY_U8_ARRAY("linux,message", text),
 		{}
 	};
-	struct file *file = open_node(test, add_device(test, properties), O_RDONLY);
+	struct file *file = open_pdev(test, add_device(test, properties), O_RDONLY);
 	loff_t pos = sizeof(text);
 	char c;
 
@@ -220,7 +178,7 @@ static void platform_capacity_cuts_greeting(struct kunit *test)
 		{}
 	};
 
-	expect_read(test, open_node(test, add_device(test, properties), O_RDONLY),
+	expect_read(test, open_pdev(test, add_device(test, properties), O_RDONLY),
 		    "Hello", 5);
 }
 
@@ -231,7 +189,7 @@ static void platform_period(struct kunit *test)
 		PROPERTY_ENTRY_U32("linux,period-us", MISC_SIM_PERIOD_US_MIN),
 		{}
 	};
-	struct file *file = open_node(test, add_device(test, properties),
+	struct file *file = open_pdev(test, add_device(test, properties),
 				      O_RDONLY | O_NONBLOCK);
 	unsigned long deadline = jiffies + 10 * HZ;
 	char buf[32] = {}, expected[32];
@@ -261,7 +219,7 @@ static void platform_latency(struct kunit *test)
 		{}
 	};
 	const struct driver_param *param = test->param_value;
-	struct file *file = open_node(test, add_device(test, properties), O_RDONLY);
+	struct file *file = open_pdev(test, add_device(test, properties), O_RDONLY);
 	ktime_t start = ktime_get();
 
 	expect_read(test, file, param->greeting, strlen(param->greeting));
@@ -331,7 +289,7 @@ static void platform_names(struct kunit *test)
 		if (c->error)
 			expect_no_node(test, pdev);
 		else
-			open_node(test, pdev, O_RDWR);
+			open_pdev(test, pdev, O_RDWR);
 		kunit_platform_device_unregister(test, pdev);
 	}
 }
@@ -340,19 +298,19 @@ static void platform_unbind_unplugs(struct kunit *test)
 {
 	const struct driver_param *param = test->param_value;
 	struct platform_device *pdev = add_device(test, NULL);
-	struct file *file = open_node(test, pdev, O_RDWR);
+	struct file *file = open_pdev(test, pdev, O_RDWR);
 	loff_t pos = 0;
 	char c;
 
-	KUNIT_EXPECT_EQ(test, write_bytes(test, file, 1), 1);
+	KUNIT_EXPECT_EQ(test, write_bytes(test, file, 0, 1), 1);
 	device_release_driver(&pdev->dev);
 	KUNIT_EXPECT_EQ(test, kernel_read(file, &c, 1, &pos), -ENODEV);
-	KUNIT_EXPECT_EQ(test, write_bytes(test, file, 1), -ENODEV);
+	KUNIT_EXPECT_EQ(test, write_bytes(test, file, 0, 1), -ENODEV);
 	expect_no_node(test, pdev);
 
 	/* A new device, which shares nothing with the old one. */
 	KUNIT_ASSERT_EQ(test, bind(test, pdev), 0);
-	expect_read(test, open_node(test, pdev, O_RDWR), param->greeting,
+	expect_read(test, open_pdev(test, pdev, O_RDWR), param->greeting,
 		    strlen(param->greeting));
 	KUNIT_EXPECT_EQ(test, kernel_read(file, &c, 1, &pos), -ENODEV);
 }
@@ -360,14 +318,15 @@ static void platform_unbind_unplugs(struct kunit *test)
 static void platform_removal_unplugs(struct kunit *test)
 {
 	struct platform_device *pdev = add_device(test, NULL);
-	struct file *file = open_node(test, pdev, O_RDWR);
+	struct file *file = open_pdev(test, pdev, O_RDWR);
 	const char *name = node_name(test, pdev);
+	struct platform_test *priv = test->priv;
 	loff_t pos = 0;
 	char c;
 
 	kunit_platform_device_unregister(test, pdev);
 	KUNIT_EXPECT_EQ(test, kernel_read(file, &c, 1, &pos), -ENODEV);
-	KUNIT_EXPECT_PTR_EQ(test, try_open(test, name, O_RDWR), ERR_PTR(-ENOENT));
+	KUNIT_EXPECT_PTR_EQ(test, try_open(priv->dev, name, O_RDWR), ERR_PTR(-ENOENT));
 }
 
 static struct kunit_case platform_cases[] = {
