@@ -87,6 +87,8 @@ static int misc_sim_publish(struct misc_sim_device *dev, const char *page,
 {
 	struct misc_sim_message *msg;
 
+	if (dev->kind == MISC_SIM_KIND_CHANNEL)
+		return -EOPNOTSUPP;
 	if (count > dev->capacity)
 		return -EMSGSIZE;
 
@@ -164,6 +166,26 @@ static ssize_t misc_sim_kind_store(struct config_item *item, const char *page,
 }
 
 CONFIGFS_ATTR(misc_sim_, kind);
+
+static ssize_t misc_sim_peer_show(struct config_item *item, char *page)
+{
+	struct misc_sim_directory *dir = to_directory(item);
+
+	guard(mutex)(&dir->lock);
+	return sysfs_emit(page, "%s\n", misc_sim_peer_names[dir->config.peer]);
+}
+
+static ssize_t misc_sim_peer_store(struct config_item *item, const char *page,
+				   size_t count)
+{
+	struct misc_sim_directory *dir = to_directory(item);
+	int peer;
+
+	peer = __sysfs_match_string(misc_sim_peer_names, MISC_SIM_PEER_COUNT, page);
+	return peer < 0 ? peer : misc_sim_set(dir, &dir->config.peer, peer, count);
+}
+
+CONFIGFS_ATTR(misc_sim_, peer);
 
 static ssize_t misc_sim_period_us_show(struct config_item *item, char *page)
 {
@@ -319,6 +341,7 @@ static struct configfs_attribute *misc_sim_directory_attrs[] = {
 	&misc_sim_attr_message,
 	&misc_sim_attr_capacity,
 	&misc_sim_attr_kind,
+	&misc_sim_attr_peer,
 	&misc_sim_attr_period_us,
 	&misc_sim_attr_mode,
 	&misc_sim_attr_latency_us,

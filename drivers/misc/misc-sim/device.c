@@ -68,6 +68,8 @@ struct misc_sim_device *misc_sim_device_create(const struct misc_sim_config *con
 	dev->store = config->store;
 	dev->store_data = config->store_data;
 	dev->faults = misc_sim_faults_get(faults);
+	misc_sim_channel_init(&dev->channel, config->peer == MISC_SIM_PEER_RECORDS);
+	dev->kind = config->kind;
 	dev->capacity = config->capacity;
 	dev->period_us = config->period_us;
 	return_ptr(dev);
@@ -84,6 +86,7 @@ static void misc_sim_device_release(struct kref *ref)
 	struct misc_sim_device *dev = container_of(ref, struct misc_sim_device, ref);
 
 	misc_sim_faults_put(dev->faults);
+	misc_sim_channel_destroy(&dev->channel);
 	misc_sim_message_put(dev->message);
 	mutex_destroy(&dev->store_lock);
 	kfree(dev);
@@ -123,6 +126,8 @@ void misc_sim_device_stop(struct misc_sim_device *dev)
 	}
 	hrtimer_cancel(&dev->timer);
 	wake_up_all(&dev->wait);
+	wake_up_all(&dev->channel.device.wait);
+	wake_up_all(&dev->channel.peer.wait);
 	/* Wait for the transfer under way. Later ones see that the device is gone. */
 	mutex_lock(&dev->store_lock);
 	mutex_unlock(&dev->store_lock);

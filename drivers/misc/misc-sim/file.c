@@ -12,10 +12,35 @@
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 #include <linux/uio.h>
+#include <linux/wait.h>
 #include <uapi/linux/misc-sim.h>
 
 #include "misc-sim.h"
 #include "trace.h"
+
+/**
+ * misc_sim_file_create - create a file
+ * @dev: the device
+ * @file: the open file
+ *
+ * Context: Process context.
+ * Return: 0 or -ENOMEM.
+ */
+int misc_sim_file_create(struct misc_sim_device *dev, struct file *file)
+{
+	struct misc_sim_file *f = kzalloc_obj(*f, GFP_KERNEL_ACCOUNT);
+
+	if (!f)
+		return -ENOMEM;
+
+	f->dev = misc_sim_device_get(dev);
+	f->wait = &dev->wait;
+	mutex_init(&f->lock);
+	file->private_data = f;
+	if (!dev->store)
+		file->f_mode |= FMODE_NOWAIT;
+	return 0;
+}
 
 /**
  * misc_sim_file_open - open a device
@@ -30,23 +55,9 @@ int misc_sim_file_open(struct inode *inode, struct file *file)
 {
 	struct misc_sim_device *dev = container_of(file->private_data,
 						   struct misc_sim_device, misc);
-	struct misc_sim_file *f;
-	int ret;
 
-	ret = misc_sim_device_fail(dev, MISC_SIM_FAIL_OPEN);
-	if (ret)
-		return ret;
-
-	f = kzalloc_obj(*f, GFP_KERNEL_ACCOUNT);
-	if (!f)
-		return -ENOMEM;
-
-	f->dev = misc_sim_device_get(dev);
-	mutex_init(&f->lock);
-	file->private_data = f;
-	if (!dev->store)
-		file->f_mode |= FMODE_NOWAIT;
-	return 0;
+	return misc_sim_device_fail(dev, MISC_SIM_FAIL_OPEN) ?:
+	       misc_sim_file_create(dev, file);
 }
 
 int misc_sim_file_release(struct inode *inode, struct file *file)
@@ -122,7 +133,47 @@ void misc_sim_file_unlock(struct misc_sim_file *f)
 {
 	mutex_unlock(&f->lock);
 	if (atomic_xchg(&f->contended, 0))
-		wake_up_all(&f->dev->wait);
+		wake_up_all(f->wait);
+}
+
+/**
+ * misc_sim_file_lock_message - lock a file once it has a message to read
+ * @iocb: the read
+ * @ready: whether there may be a message
+ * @pin: called with the lock held, pins the message, or returns false if there
+ *	is none
+ *
+ * The lock is not held while this sleeps, except in @pin.
+ *
+ * Context: Process context, may sleep.
+ * Return: 0 with the lock held, or -EAGAIN, -ENODEV or -ERESTARTSYS without it.
+ */
+int misc_sim_file_lock_message(struct kiocb *iocb,
+			       bool (*ready)(struct misc_sim_file *f),
+			       bool (*pin)(struct misc_sim_file *f))
+{
+	struct misc_sim_file *f = iocb->ki_filp->private_data;
+	int ret;
+
+	for (;;) {
+		ret = misc_sim_file_lock(f, iocb->ki_flags & IOCB_NOWAIT);
+		if (ret)
+			return ret;
+
+		if (misc_sim_device_gone(f->dev))
+			ret = -ENODEV;
+		else if (pin(f))
+			return 0;
+		else if (misc_sim_file_nonblock(iocb))
+			ret = -EAGAIN;
+		misc_sim_file_unlock(f);
+
+		if (!ret)
+			ret = wait_event_interruptible(*f->wait, ready(f) ||
+						       misc_sim_device_gone(f->dev));
+		if (ret)
+			return ret;
+	}
 }
 
 /**
@@ -212,6 +263,33 @@ static ssize_t misc_sim_read_iter(struct kiocb *iocb, struct iov_iter *to)
 	return ret;
 }
 
+/* Allocation flags for the bytes of a write. */
+gfp_t misc_sim_file_gfp(const struct kiocb *iocb)
+{
+	return iocb->ki_flags & IOCB_NOWAIT ? GFP_NOWAIT | __GFP_ACCOUNT :
+					      GFP_KERNEL_ACCOUNT;
+}
+
+/**
+ * misc_sim_file_error - turn the error of an allocation into that of the write
+ * @iocb: the write
+ * @error: the error, negative
+ *
+ * Context: Process context.
+ * Return: -EAGAIN if the write must not sleep and memory is short, else @error.
+ */
+int misc_sim_file_error(struct kiocb *iocb, int error)
+{
+	struct misc_sim_file *f = iocb->ki_filp->private_data;
+
+	if (error != -ENOMEM || !(iocb->ki_flags & IOCB_NOWAIT))
+		return error;
+
+	/* -EAGAIN promises a wake-up, and nothing else would cause one. */
+	wake_up_all(f->wait);
+	return -EAGAIN;
+}
+
 /**
  * misc_sim_file_write_iter - publish a message
  * @iocb: the write
@@ -223,7 +301,6 @@ static ssize_t misc_sim_read_iter(struct kiocb *iocb, struct iov_iter *to)
 ssize_t misc_sim_file_write_iter(struct kiocb *iocb, struct iov_iter *from)
 {
 	struct misc_sim_file *f = iocb->ki_filp->private_data;
-	bool nowait = iocb->ki_flags & IOCB_NOWAIT;
 	struct misc_sim_device *dev = f->dev;
 	size_t length = iov_iter_count(from);
 	struct misc_sim_message *msg;
@@ -247,15 +324,9 @@ ssize_t misc_sim_file_write_iter(struct kiocb *iocb, struct iov_iter *from)
 	length = misc_sim_device_short_io(dev, length);
 	iov_iter_truncate(from, length);
 
-	msg = misc_sim_message_from_iter(from, nowait ? GFP_NOWAIT | __GFP_ACCOUNT :
-							GFP_KERNEL_ACCOUNT);
-	if (msg == ERR_PTR(-ENOMEM) && nowait) {
-		/* -EAGAIN promises a wake-up, and nothing else would cause one. */
-		wake_up_all(&dev->wait);
-		return -EAGAIN;
-	}
+	msg = misc_sim_message_from_iter(from, misc_sim_file_gfp(iocb));
 	if (IS_ERR(msg))
-		return PTR_ERR(msg);
+		return misc_sim_file_error(iocb, PTR_ERR(msg));
 
 	ret = misc_sim_device_store(dev, msg, NULL);
 	if (ret)

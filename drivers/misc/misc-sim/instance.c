@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Instances of the simulated misc device: a device and its node
+ * Instances of the simulated misc device: a device and its nodes
  */
 
 #include <linux/device.h>
@@ -29,6 +29,12 @@ bool misc_sim_instances_allowed(void)
 const char * const misc_sim_kind_names[] = {
 	[MISC_SIM_KIND_MESSAGE]	= "message",
 	[MISC_SIM_KIND_STREAM]	= "stream",
+	[MISC_SIM_KIND_CHANNEL]	= "channel",
+};
+
+const char * const misc_sim_peer_names[] = {
+	[MISC_SIM_PEER_RAW]	= "raw",
+	[MISC_SIM_PEER_RECORDS]	= "records",
 };
 
 static int misc_sim_check_config(const struct misc_sim_config *config)
@@ -40,6 +46,8 @@ static int misc_sim_check_config(const struct misc_sim_config *config)
 	if (config->period_us && (config->period_us < MISC_SIM_PERIOD_US_MIN ||
 				  config->period_us > MISC_SIM_PERIOD_US_MAX))
 		return -EINVAL;
+	if (config->period_us && config->kind == MISC_SIM_KIND_CHANNEL)
+		return -EINVAL;
 	if (!in_range(config->mode, 1, 0777))
 		return -EINVAL;
 	return 0;
@@ -50,13 +58,37 @@ static const struct file_operations *misc_sim_fops(enum misc_sim_kind kind)
 	switch (kind) {
 	case MISC_SIM_KIND_STREAM:
 		return &misc_sim_stream_fops;
+	case MISC_SIM_KIND_CHANNEL:
+		return &misc_sim_channel_fops;
 	default:
 		return &misc_sim_message_fops;
 	}
 }
 
+static int misc_sim_register_peer(struct misc_sim_device *dev, struct device *parent)
+{
+	struct misc_sim_channel *ch = &dev->channel;
+
+	if (dev->kind != MISC_SIM_KIND_CHANNEL)
+		return 0;
+
+	snprintf(ch->name, sizeof(ch->name), "%s.peer", dev->name);
+	ch->misc.minor = MISC_DYNAMIC_MINOR;
+	ch->misc.name = ch->name;
+	ch->misc.fops = ch->records ? &misc_sim_record_fops : &misc_sim_peer_fops;
+	ch->misc.parent = parent;
+	ch->misc.mode = MISC_SIM_MODE;
+	return misc_register(&ch->misc);
+}
+
+static void misc_sim_deregister_peer(struct misc_sim_device *dev)
+{
+	if (dev->kind == MISC_SIM_KIND_CHANNEL)
+		misc_deregister(&dev->channel.misc);
+}
+
 /**
- * misc_sim_instance_create - create a device and its node
+ * misc_sim_instance_create - create a device and its nodes
  * @name: name of the node after "misc-sim-", at most MISC_SIM_NAME_MAX
  *	characters; the caller ensures that it is unique
  * @config: configuration of the device
@@ -92,9 +124,17 @@ struct misc_sim_device *misc_sim_instance_create(const char *name,
 	dev->misc.parent = parent;
 	dev->misc.mode = config->mode;
 
-	ret = misc_register(&dev->misc);
+	ret = misc_sim_register_peer(dev, parent);
 	if (ret)
 		return ERR_PTR(ret);
+
+	ret = misc_register(&dev->misc);
+	if (ret) {
+		/* The peer may be open already. */
+		misc_sim_deregister_peer(dev);
+		misc_sim_device_stop(dev);
+		return ERR_PTR(ret);
+	}
 
 	misc_sim_device_start(dev);
 	return_ptr(dev);
@@ -141,6 +181,7 @@ struct misc_sim_device *misc_sim_instance_probe(struct device *parent,
 void misc_sim_instance_unplug(struct misc_sim_device *dev)
 {
 	misc_deregister(&dev->misc);
+	misc_sim_deregister_peer(dev);
 	misc_sim_device_stop(dev);
 	misc_sim_device_put(dev);
 }

@@ -8,31 +8,40 @@
  *   message), open files and mappings hold references to it.
  * - A device is held by its registration and by every open file. It outlives
  *   its node while a descriptor is open.
- * - A file is one open of a device. It lives from open() to release().
+ * - A file is one open of a device or of its peer. It lives from open() to
+ *   release().
+ * - A packet is a record in a channel. The queue that it is in holds a reference
+ *   to it, and so does everyone who uses it outside the lock of the channel.
  */
 
 #ifndef _MISC_SIM_H
 #define _MISC_SIM_H
 
 #include <linux/atomic.h>
+#include <linux/bitmap.h>
 #include <linux/cleanup.h>
 #include <linux/err.h>
 #include <linux/fault-inject.h>
 #include <linux/fs.h>
 #include <linux/hrtimer.h>
+#include <linux/ioctl.h>
 #include <linux/kref.h>
+#include <linux/list.h>
 #include <linux/miscdevice.h>
 #include <linux/mutex.h>
 #include <linux/sizes.h>
 #include <linux/spinlock.h>
 #include <linux/types.h>
 #include <linux/wait.h>
+#include <uapi/linux/misc-sim.h>
 
 struct attribute_group;
 struct config_group;
 struct iov_iter;
 struct page;
+struct pid;
 struct platform_driver;
+struct poll_table_struct;
 struct seq_file;
 
 #define MISC_SIM_NAME		"misc-sim"
@@ -47,6 +56,7 @@ struct seq_file;
 #define MISC_SIM_ERRNO_MAX	511	/* larger ones are internal to the kernel */
 #define MISC_SIM_MODE		0600
 #define MISC_SIM_NAME_MAX	64
+#define MISC_SIM_SLOTS		16	/* messages in each direction of a channel */
 
 /**
  * struct misc_sim_message - an immutable message
@@ -111,12 +121,26 @@ struct misc_sim_faults {
  * enum misc_sim_kind - kinds of devices
  * @MISC_SIM_KIND_MESSAGE: a read at the end of the message returns 0
  * @MISC_SIM_KIND_STREAM: a read at the end of the message waits for the next one
+ * @MISC_SIM_KIND_CHANNEL: messages go from the device to its peer and back
  * @MISC_SIM_KIND_COUNT: number of kinds
  */
 enum misc_sim_kind {
 	MISC_SIM_KIND_MESSAGE,
 	MISC_SIM_KIND_STREAM,
+	MISC_SIM_KIND_CHANNEL,
 	MISC_SIM_KIND_COUNT,
+};
+
+/**
+ * enum misc_sim_peer - what the peer of a channel reads and writes
+ * @MISC_SIM_PEER_RAW: the bytes of messages
+ * @MISC_SIM_PEER_RECORDS: records, see struct misc_sim_record
+ * @MISC_SIM_PEER_COUNT: number of values
+ */
+enum misc_sim_peer {
+	MISC_SIM_PEER_RAW,
+	MISC_SIM_PEER_RECORDS,
+	MISC_SIM_PEER_COUNT,
 };
 
 /**
@@ -125,6 +149,7 @@ enum misc_sim_kind {
  * @length: length of @message
  * @capacity: maximum length of a message
  * @kind: behaviour of reads, see enum misc_sim_kind
+ * @peer: what the peer of a channel reads, see enum misc_sim_peer
  * @period_us: interval at which the device publishes by itself, 0 for never
  * @mode: mode of the node
  * @store: stores each message on a chip before it is published, may sleep; NULL if
@@ -136,6 +161,7 @@ struct misc_sim_config {
 	size_t length;
 	u32 capacity;
 	u32 kind;
+	u32 peer;
 	u32 period_us;
 	u32 mode;
 	int (*store)(void *data, const struct misc_sim_message *msg);
@@ -147,6 +173,118 @@ struct misc_sim_config {
 		.capacity = MISC_SIM_CAPACITY,		\
 		.mode = MISC_SIM_MODE,			\
 	})
+
+/**
+ * enum misc_sim_packet_state - where a packet is
+ * @MISC_SIM_PACKET_IDLE: in no queue. A request that was queued is finished.
+ * @MISC_SIM_PACKET_QUEUED: in the queue of an end
+ * @MISC_SIM_PACKET_TAKEN: the peer is reading it or, if it is a request, has read it
+ */
+enum misc_sim_packet_state {
+	MISC_SIM_PACKET_IDLE,
+	MISC_SIM_PACKET_QUEUED,
+	MISC_SIM_PACKET_TAKEN,
+};
+
+/**
+ * struct misc_sim_packet - a record and its payload
+ *
+ * &misc_sim_channel.lock guards what is not constant.
+ */
+struct misc_sim_packet {
+	/** @ref: one reference for @list, one for each other user */
+	struct kref ref;
+
+	/** @list: entry in &misc_sim_end.packets or &misc_sim_channel.taken */
+	struct list_head list;
+
+	/** @state: where the packet is; may be read without the lock */
+	enum misc_sim_packet_state state;
+
+	/** @record: the record, constant once the packet was queued */
+	struct misc_sim_record record;
+
+	/** @payload: what follows the record, or NULL, constant; owns a reference */
+	struct misc_sim_message *payload;
+
+	/** @pid: process that made the request, or NULL, constant; owns a reference */
+	struct pid *pid;
+
+	/** @result: result of a finished request */
+	int result;
+
+	/** @reply: bytes for the caller of a finished request, or NULL; owns a reference */
+	struct misc_sim_message *reply;
+};
+
+/**
+ * struct misc_sim_end - one of the two ends of a channel
+ */
+struct misc_sim_end {
+	/** @packets: what waits to be read at this end; guarded by the lock */
+	struct list_head packets;
+
+	/**
+	 * @used: number of slots in use, at most MISC_SIM_SLOTS. A message owns a
+	 * slot from before it is copied from its writer until a reader takes it.
+	 * Guarded by the lock, may be read without it.
+	 */
+	unsigned int used;
+
+	/** @wait: woken when there is something new for the users of this end */
+	wait_queue_head_t wait;
+};
+
+/**
+ * struct misc_sim_channel - what a channel has in addition to other devices
+ */
+struct misc_sim_channel {
+	/** @misc: the node of the peer, named @name; only for instance.c and channel.c */
+	struct miscdevice misc;
+
+	/**
+	 * @lock: guards the queues and everything below. Only process context
+	 * takes it. Its holder must not sleep, access user memory or free a
+	 * message.
+	 */
+	spinlock_t lock;
+
+	/** @device: the end of the programs that open the device */
+	struct misc_sim_end device;
+
+	/** @peer: the end of the peer */
+	struct misc_sim_end peer;
+
+	/** @opened: whether the peer is open */
+	bool opened;
+
+	/** @files: open files of the device, oldest first; empty without records */
+	struct list_head files;
+
+	/** @last_file: number of the last file in @files */
+	u64 last_file;
+
+	/**
+	 * @taken: packet that the peer is reading, and requests that it has read
+	 * and not answered
+	 */
+	struct list_head taken;
+
+	/** @last_id: number of the last request */
+	u64 last_id;
+
+	/** @types: _IOC_TYPE of the ioctls that the peer answers */
+	DECLARE_BITMAP(types, _IOC_TYPEMASK + 1);
+
+	/** @events: POLLERR and POLLPRI of the device; needs no lock */
+	u32 events;
+
+	/** @records: whether the peer reads and writes records, constant */
+	bool records;
+
+	/** @name: name of the node, constant */
+	char name[sizeof(MISC_SIM_NAME "-.peer") + MISC_SIM_NAME_MAX];
+};
 
 /**
  * struct misc_sim_device - a device and its node
@@ -201,6 +339,12 @@ struct misc_sim_device {
 	/** @faults: fault settings, constant; owns a reference */
 	struct misc_sim_faults *faults;
 
+	/** @channel: only used if @kind is MISC_SIM_KIND_CHANNEL */
+	struct misc_sim_channel channel;
+
+	/** @kind: behaviour of reads, constant */
+	enum misc_sim_kind kind;
+
 	/** @capacity: maximum length of a message, constant */
 	u32 capacity;
 
@@ -212,7 +356,7 @@ struct misc_sim_device {
 };
 
 /**
- * struct misc_sim_file - one open of a device
+ * struct misc_sim_file - one open of a device or of its peer
  */
 struct misc_sim_file {
 	/** @dev: the device, constant; owns a reference */
@@ -228,12 +372,19 @@ struct misc_sim_file {
 	atomic_t contended;
 
 	/**
+	 * @wait: woken when this file may have become readable or writable,
+	 * constant
+	 */
+	wait_queue_head_t *wait;
+
+	/**
 	 * @message: the pinned message, NULL before the first read; owns a
-	 * reference, guarded by @lock
+	 * reference, guarded by @lock. In a channel, the message that is being
+	 * read, or NULL; set with &misc_sim_channel.lock held, too.
 	 */
 	struct misc_sim_message *message;
 
-	/** @pos: position of a stream in @message, guarded by @lock */
+	/** @pos: position of a stream or channel in @message, guarded by @lock */
 	size_t pos;
 
 	/**
@@ -241,6 +392,27 @@ struct misc_sim_file {
 	 * @lock, may be read without it
 	 */
 	atomic64_t seen;
+
+	/** @end: in a channel, the end that this file reads at, constant */
+	struct misc_sim_end *end;
+
+	/** @other: in a channel, the end that reads what this file writes, constant */
+	struct misc_sim_end *other;
+
+	/** @packet: packet that the peer is reading, guarded by @lock */
+	struct misc_sim_packet *packet;
+
+	/**
+	 * @open: tells the peer of this file, constant; NULL unless this is a file
+	 * of a channel with records; owns a reference
+	 */
+	struct misc_sim_packet *open;
+
+	/** @close: as @open, tells the peer that the file is closed */
+	struct misc_sim_packet *close;
+
+	/** @list: entry in &misc_sim_channel.files, guarded by its lock */
+	struct list_head list;
 };
 
 /* message.c */
@@ -290,6 +462,20 @@ static inline const char *misc_sim_fault_name(enum misc_sim_fault fault)
 }
 #endif
 
+/* queue.c */
+void misc_sim_channel_init(struct misc_sim_channel *ch, bool records);
+void misc_sim_channel_destroy(struct misc_sim_channel *ch);
+struct misc_sim_packet *misc_sim_packet_create(u32 type, gfp_t gfp);
+struct misc_sim_packet *misc_sim_packet_get(struct misc_sim_packet *packet);
+void misc_sim_packet_put(struct misc_sim_packet *packet);
+void misc_sim_packet_queue(struct misc_sim_packet *packet,
+			   struct misc_sim_end *end);
+void misc_sim_packet_unqueue(struct misc_sim_packet *packet);
+void misc_sim_packets_free(struct list_head *packets);
+
+DEFINE_FREE(misc_sim_packet_put, struct misc_sim_packet *,
+	    IS_ERR_OR_NULL(_T) ? (void)0 : misc_sim_packet_put(_T))
+
 /* device.c */
 struct misc_sim_device *misc_sim_device_create(const struct misc_sim_config *config,
 					       struct misc_sim_faults *faults);
@@ -314,12 +500,18 @@ DEFINE_FREE(misc_sim_device_put, struct misc_sim_device *,
 /* file.c */
 extern const struct file_operations misc_sim_message_fops;
 
+int misc_sim_file_create(struct misc_sim_device *dev, struct file *file);
 int misc_sim_file_open(struct inode *inode, struct file *file);
 int misc_sim_file_release(struct inode *inode, struct file *file);
 bool misc_sim_file_unseen(struct misc_sim_file *f);
 int misc_sim_file_delay(struct kiocb *iocb);
 int misc_sim_file_lock(struct misc_sim_file *f, bool nowait);
 void misc_sim_file_unlock(struct misc_sim_file *f);
+int misc_sim_file_lock_message(struct kiocb *iocb,
+			       bool (*ready)(struct misc_sim_file *f),
+			       bool (*pin)(struct misc_sim_file *f));
+gfp_t misc_sim_file_gfp(const struct kiocb *iocb);
+int misc_sim_file_error(struct kiocb *iocb, int error);
 void misc_sim_file_pin(struct misc_sim_file *f);
 ssize_t misc_sim_file_read(struct misc_sim_file *f, loff_t pos,
 			   struct iov_iter *to);
@@ -336,11 +528,32 @@ static inline bool misc_sim_file_nonblock(const struct kiocb *iocb)
 /* stream.c */
 extern const struct file_operations misc_sim_stream_fops;
 
+/* request.c */
+long misc_sim_request(struct file *file, unsigned int cmd, unsigned long arg,
+		      void __user *argp, u32 flags);
+int misc_sim_request_reply(struct kiocb *iocb, const struct misc_sim_record *record,
+			   struct iov_iter *from);
+
+/* channel.c */
+extern const struct file_operations misc_sim_channel_fops;
+extern const struct file_operations misc_sim_peer_fops;
+
+bool misc_sim_channel_readable(struct misc_sim_file *f);
+ssize_t misc_sim_channel_write(struct kiocb *iocb, struct iov_iter *from);
+__poll_t misc_sim_peer_poll(struct file *file, struct poll_table_struct *wait);
+long misc_sim_peer_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
+int misc_sim_peer_open(struct inode *inode, struct file *file);
+int misc_sim_peer_release(struct inode *inode, struct file *file);
+
+/* record.c */
+extern const struct file_operations misc_sim_record_fops;
+
 /* sysfs.c */
 extern const struct attribute_group *misc_sim_groups[];
 
 /* instance.c */
 extern const char * const misc_sim_kind_names[MISC_SIM_KIND_COUNT];
+extern const char * const misc_sim_peer_names[MISC_SIM_PEER_COUNT];
 
 struct misc_sim_device *misc_sim_instance_create(const char *name,
 						 const struct misc_sim_config *config,

@@ -35,6 +35,18 @@ static void *misc_sim_read_message(struct device *dev, size_t *length)
 	return_ptr(message);
 }
 
+static int misc_sim_read_choice(struct device *dev, const char *property,
+				const char * const *names, size_t count, u32 *value)
+{
+	int ret = device_property_match_property_string(dev, property, names, count);
+
+	if (ret >= 0)
+		*value = ret;
+	else if (device_property_present(dev, property))
+		return -EINVAL;
+	return 0;
+}
+
 static int misc_sim_probe(struct platform_device *pdev)
 {
 	struct misc_sim_config config = MISC_SIM_CONFIG_DEFAULT;
@@ -61,13 +73,12 @@ static int misc_sim_probe(struct platform_device *pdev)
 	if (faults->latency_us > MISC_SIM_LATENCY_US_MAX)
 		return -EINVAL;
 
-	ret = device_property_match_property_string(dev, "linux,kind",
-						    misc_sim_kind_names,
-						    MISC_SIM_KIND_COUNT);
-	if (ret >= 0)
-		config.kind = ret;
-	else if (device_property_present(dev, "linux,kind"))
-		return -EINVAL;
+	ret = misc_sim_read_choice(dev, "linux,kind", misc_sim_kind_names,
+				   MISC_SIM_KIND_COUNT, &config.kind) ?:
+	      misc_sim_read_choice(dev, "linux,peer", misc_sim_peer_names,
+				   MISC_SIM_PEER_COUNT, &config.peer);
+	if (ret)
+		return ret;
 
 	sim = misc_sim_instance_probe(dev, &config, faults);
 	if (IS_ERR(sim))

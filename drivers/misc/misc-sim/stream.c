@@ -7,7 +7,6 @@
 #include <linux/module.h>
 #include <linux/poll.h>
 #include <linux/uio.h>
-#include <linux/wait.h>
 #include <uapi/linux/misc-sim.h>
 
 #include "misc-sim.h"
@@ -32,34 +31,6 @@ static bool misc_sim_stream_pin(struct misc_sim_file *f)
 	return true;
 }
 
-/* Lock the file once there is a message to read, and pin the message. */
-static int misc_sim_stream_lock(struct kiocb *iocb)
-{
-	struct misc_sim_file *f = iocb->ki_filp->private_data;
-	int ret;
-
-	for (;;) {
-		ret = misc_sim_file_lock(f, iocb->ki_flags & IOCB_NOWAIT);
-		if (ret)
-			return ret;
-
-		if (misc_sim_device_gone(f->dev))
-			ret = -ENODEV;
-		else if (misc_sim_stream_pin(f))
-			return 0;
-		else if (misc_sim_file_nonblock(iocb))
-			ret = -EAGAIN;
-		misc_sim_file_unlock(f);
-
-		if (!ret)
-			ret = wait_event_interruptible(f->dev->wait,
-						       misc_sim_file_unseen(f) ||
-						       misc_sim_device_gone(f->dev));
-		if (ret)
-			return ret;
-	}
-}
-
 static ssize_t misc_sim_stream_read_iter(struct kiocb *iocb, struct iov_iter *to)
 {
 	struct misc_sim_file *f = iocb->ki_filp->private_data;
@@ -74,7 +45,8 @@ static ssize_t misc_sim_stream_read_iter(struct kiocb *iocb, struct iov_iter *to
 	if (ret)
 		return ret;
 
-	ret = misc_sim_stream_lock(iocb);
+	ret = misc_sim_file_lock_message(iocb, misc_sim_file_unseen,
+					 misc_sim_stream_pin);
 	if (ret)
 		return ret;
 	ret = misc_sim_file_read(f, f->pos, to);

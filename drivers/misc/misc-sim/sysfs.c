@@ -48,8 +48,20 @@ static struct attribute *misc_sim_attrs[] = {
 	NULL
 };
 
+/* A channel has no current message. */
+static umode_t misc_sim_attr_is_visible(struct kobject *kobj,
+					struct attribute *attr, int n)
+{
+	struct misc_sim_device *sim = to_misc_sim_device(kobj_to_dev(kobj));
+
+	if (sim->kind == MISC_SIM_KIND_CHANNEL && attr != &dev_attr_capacity.attr)
+		return 0;
+	return attr->mode;
+}
+
 static const struct attribute_group misc_sim_group = {
 	.attrs = misc_sim_attrs,
+	.is_visible = misc_sim_attr_is_visible,
 };
 
 const struct attribute_group *misc_sim_groups[] = {

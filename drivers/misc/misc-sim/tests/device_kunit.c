@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * KUnit tests for the core of the simulated misc device, and for its ioctl ABI
+ * KUnit tests for the core of the simulated misc device, and for its ABI
  */
 
 #include <kunit/test.h>
@@ -25,6 +25,17 @@ static_assert(offsetof(struct misc_sim_replace, generation) == 0);
 static_assert(offsetof(struct misc_sim_replace, data) == 8);
 static_assert(offsetof(struct misc_sim_replace, length) == 16);
 static_assert(offsetof(struct misc_sim_replace, reserved) == 20);
+
+static_assert(sizeof(struct misc_sim_record) == 48);
+static_assert(offsetof(struct misc_sim_record, type) == 0);
+static_assert(offsetof(struct misc_sim_record, length) == 4);
+static_assert(offsetof(struct misc_sim_record, id) == 8);
+static_assert(offsetof(struct misc_sim_record, file) == 16);
+static_assert(offsetof(struct misc_sim_record, arg) == 24);
+static_assert(offsetof(struct misc_sim_record, value) == 32);
+static_assert(offsetof(struct misc_sim_record, flags) == 36);
+static_assert(offsetof(struct misc_sim_record, cmd) == 40);
+static_assert(offsetof(struct misc_sim_record, pid) == 44);
 
 static_assert(_IOC(_IOC_READ, 0xda, 0, 32) == MISC_SIM_IOC_INFO);
 static_assert(_IOC(_IOC_WRITE, 0xda, 1, 24) == MISC_SIM_IOC_REPLACE);

@@ -7,8 +7,8 @@
 #include <sys/mount.h>
 #include <sys/vfs.h>
 #include <sys/wait.h>
+#include "channel.h"
 #include "info.h"
-#include "instance.h"
 
 FIXTURE(memcg) {
 	struct instance it;
@@ -113,6 +113,37 @@ TEST_F(memcg, messages_are_charged)
 		close(fds[i]);
 	ASSERT_EQ(0, rmdir(self->it.dir));
 	EXPECT_GE(before + length, memory_charged(_metadata, self->group));
+	ASSERT_EQ(0, write_memcg(self->root, "cgroup.procs", "0"));
+	free(buf);
+}
+
+/* The writer pays for what waits in the queues, and gets it back when it is read. */
+TEST_F(memcg, channels_are_charged)
+{
+	size_t length = 1048576;
+	char *buf = malloc(length);
+	struct channel c;
+	long long before;
+	int i, end;
+
+	if (variant->driver == &rust_driver)
+		SKIP(return, "no channels in Rust yet");
+
+	ASSERT_TRUE(!!buf);
+	memset(buf, 'x', length);
+	configure(_metadata, &self->it, "capacity", "1048576");
+	c = open_channel(_metadata, &self->it, O_NONBLOCK);
+
+	ASSERT_EQ(0, write_memcg(self->group, "cgroup.procs", "0"));
+	for (end = 0; end < ENDS; end++) {
+		before = memory_charged(_metadata, self->group);
+		for (i = 0; i < 8; i++)
+			publish(_metadata, c.ends[end], buf, length);
+		EXPECT_LE(before + 7 * length, memory_charged(_metadata, self->group));
+		for (i = 0; i < 8; i++)
+			ASSERT_EQ(length, read(c.ends[!end], buf, length));
+		EXPECT_GE(before + length, memory_charged(_metadata, self->group));
+	}
 	ASSERT_EQ(0, write_memcg(self->root, "cgroup.procs", "0"));
 	free(buf);
 }

@@ -37,6 +37,24 @@ static inline void expect_gone(struct __test_metadata *_metadata, int fd)
 	EXPECT_EQ(UNPLUGGED, poll_now(_metadata, fd));
 }
 
+static inline void expect_peer_gone(struct __test_metadata *_metadata, int fd)
+{
+	char *bad = bad_page(_metadata);
+	struct iovec iov = { bad, 1 };
+
+	EXPECT_ERRNO(ENODEV, read(fd, bad, 1));
+	EXPECT_ERRNO(ENODEV, read(fd, bad, 0));
+	EXPECT_ERRNO(ENODEV, readv(fd, &iov, 1));
+	EXPECT_ERRNO(ENODEV, preadv2(fd, &iov, 1, -1, RWF_NOWAIT));
+	EXPECT_ERRNO(ENODEV, write(fd, bad, 1));
+	EXPECT_ERRNO(ENODEV, write(fd, bad, 0));
+	EXPECT_ERRNO(ENODEV, write(fd, bad, 1 << 26));
+	EXPECT_ERRNO(ENODEV, writev(fd, &iov, 1));
+	EXPECT_ERRNO(ENODEV, pwritev2(fd, &iov, 1, -1, RWF_NOWAIT));
+	EXPECT_ERRNO(ENODEV, ioctl(fd, 0, bad));
+	EXPECT_EQ(UNPLUGGED, poll_now(_metadata, fd));
+}
+
 /*
  * buf is an array of struct pollfd. poll() checks the files once more when it times
  * out, so it must not time out before join_thread() does.
