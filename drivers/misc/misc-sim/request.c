@@ -5,7 +5,7 @@
  * A request is a packet with a record of type IOCTL. It is in the queue of the peer
  * until the peer has read it, and then in &misc_sim_channel.taken. It is finished
  * when it is in neither: the peer has replied to it or was closed, or the caller
- * has given up. Whoever removes it decides how it ends.
+ * has given up. The side that removes it decides how it ends.
  */
 
 #include <linux/ioctl.h>
