@@ -40,7 +40,9 @@ void op_make(struct side *s)
 		s->greets[i] = false;
 	}
 	if (one_in(s, 3))
-		set_text(s, name, "kind", "stream");
+		set_text(s, name, "kind", PICK(s, "stream", "channel"));
+	if (one_in(s, 2))
+		set_text(s, name, "peer", "records");
 	if (one_in(s, 6))
 		set_text(s, name, "latency_us", PICK(s, "100", "200", "500"));
 	set_text(s, name, "live", "1");
@@ -51,7 +53,8 @@ void op_set(struct side *s)
 	static const struct { const char *attribute, *value[16]; } table[] = {
 		{ "capacity", { "1", "5", "20", "21", "22", "5000", "0", "-1", "1048576", "1048577",
 				"0x10", "010" } },
-		{ "kind", { "message", "stream", "message", "stream", "Stream", "streams", "mess", "" } },
+		{ "kind", { "message", "stream", "channel", "channel", "Stream", "streams", "mess", "" } },
+		{ "peer", { "raw", "records", "records", "record", "Raw", "" } },
 		{ "period_us", { "0", "1", "999", "2000000000", "3600000000", "3600000001", "-1" } },
 		{ "latency_us", { "0", "0", "0", "100", "200", "500", "60000001", "-1" } },
 		{ "errno", { "1", "2", "5", "10", "11", "22", "28", "116", "511", "512", "0", "-5",
@@ -155,8 +158,8 @@ void op_name(struct side *s)
 
 void op_attributes(struct side *s)
 {
-	static const char *const attribute[] = { "message", "capacity", "kind", "period_us", "latency_us",
-						 "errno", "mode", "live", "fail_read/times",
+	static const char *const attribute[] = { "message", "capacity", "kind", "peer", "period_us",
+						 "latency_us", "errno", "mode", "live", "fail_read/times",
 						 "short_io/times" };
 	static const char *const shown[] = { "generation", "length", "capacity" };
 	const char *name = instance[rnd(s, INSTANCES)];

@@ -206,6 +206,7 @@ void op_wake(struct side *s)
 {
 	int slot = some_file(s), how = rnd(s, 3), other = rnd(s, FILES);
 	struct pollfd p = { .fd = s->fd[slot], .events = POLLIN };
+	struct pollfd to = { .fd = s->fd[other], .events = POLLOUT };
 	const char *name = instance[rnd(s, INSTANCES)];
 	struct reader r = { .fd = s->fd[slot] };
 	struct timespec nap = { .tv_nsec = 100000 };
@@ -213,6 +214,12 @@ void op_wake(struct side *s)
 	pthread_t thread;
 
 	say(s, "by %s)", how == 0 ? "write" : how == 1 ? "message" : "live");
+	poll(&to, 1, 0);
+	if (how == 0 && to.fd >= 0 && !(to.revents & (POLLOUT | POLLHUP)))
+		return; /* there is no room */
+	for (int i = 0; i < REQUESTS; i++)
+		if (how < 2 && s->request[i].busy && s->request[i].reads)
+			return; /* it may get what the reader waits for */
 	if (r.fd < 0 || poll(&p, 1, 0))
 		return;
 	if (pthread_create(&thread, NULL, reader, &r))

@@ -26,13 +26,15 @@ void op_open(struct side *s)
 {
 	int i = number < INSTANCES + FILES ? number % INSTANCES : rnd(s, INSTANCES);
 	int slot = some_file(s), flags = one_in(s, 4) ? rnd(s, 4) : O_RDWR, fd;
+	char name[16];
 
 	if (one_in(s, 3))
 		flags |= PICK(s, O_NONBLOCK, O_NONBLOCK, O_NONBLOCK, O_APPEND, O_APPEND, O_DIRECT, O_SYNC,
 			      O_DSYNC, O_TRUNC, O_EXCL, O_NOCTTY, O_NOFOLLOW, O_DIRECTORY, O_PATH,
 			      O_NOATIME, O_ASYNC);
-	say(s, "%s, %#o)", instance[i], flags);
-	fd = open(device_path(s, "/dev", instance[i]), flags | O_CLOEXEC);
+	snprintf(name, sizeof(name), "%s%s", instance[i], one_in(s, 3) ? ".peer" : "");
+	say(s, "%s, %#o)", name, flags);
+	fd = open(device_path(s, "/dev", name), flags | O_CLOEXEC);
 	result(s, fd < 0 ? fd : 0);
 	put_file(s, slot, fd);
 	observe(s, slot);
@@ -89,7 +91,7 @@ static void transfer(struct side *s, bool writes)
 		n = PICK(s, -1, 1025, INT_MAX);
 	say(s, ")");
 
-	limited = !writes && limit_wait(fd);
+	limited = limit_wait(fd, writes ? POLLOUT : POLLIN);
 	switch (what) {
 	case 0:
 		ret = syscall(writes ? SYS_write : SYS_read, fd, vec->iov_base, vec->iov_len);
@@ -163,7 +165,7 @@ void op_splice(struct side *s)
 		say(s, "offset %ld, ", offset);
 	lseek(s->memfd, 0, SEEK_SET);
 	if (how < 3 || how == 5 || how == 6)
-		limited = limit_wait(fd);
+		limited = limit_wait(fd, POLLIN);
 	switch (how) {
 	case 0:
 	case 1:
@@ -216,6 +218,15 @@ void op_splice(struct side *s)
 
 /* ioctl */
 
+/* A peer may have asked for it, and is not there to answer. */
+static void limited_ioctl(struct side *s, int fd, unsigned int cmd, void *arg)
+{
+	bool limited = limit_wait(fd, 0);
+
+	result(s, ioctl(fd, cmd, arg));
+	unlimit_wait(limited);
+}
+
 void op_ioctl(struct side *s)
 {
 	static const unsigned int other[] = {
@@ -230,6 +241,7 @@ void op_ioctl(struct side *s)
 	struct misc_sim_info info = {};
 	unsigned char *arg, *data;
 	struct iovec vec;
+	bool limited;
 
 	switch (rnd(s, 8)) {
 	case 0:
@@ -240,13 +252,15 @@ void op_ioctl(struct side *s)
 		vec = (struct iovec){ arg, sizeof(info) };
 		prepare(s, &vec, 1, false);
 		say(s, ")");
-		result(s, ioctl(s->fd[slot], MISC_SIM_IOC_INFO, arg));
+		limited_ioctl(s, s->fd[slot], MISC_SIM_IOC_INFO, arg);
 		say_memory(s, &vec, 1);
 		break;
 	case 3:
 	case 4:
 	case 5:
+		limited = limit_wait(s->fd[slot], 0);
 		ioctl(s->fd[slot], MISC_SIM_IOC_INFO, &info); /* if it fails, the generation is wrong */
+		unlimit_wait(limited);
 		say(s, "REPLACE, ");
 		arg = some_buffer(s, sizeof(*replace), one_in(s, 4));
 		length = one_in(s, 8) ? -1 : (int)some_length(s);
@@ -268,17 +282,17 @@ void op_ioctl(struct side *s)
 			    (int)(replace->generation - info.generation), replace->reserved);
 		}
 		say(s, ")");
-		result(s, ioctl(s->fd[slot], MISC_SIM_IOC_REPLACE, arg));
+		limited_ioctl(s, s->fd[slot], MISC_SIM_IOC_REPLACE, arg);
 		break;
 	case 6:
 		say(s, "FIONBIO, %d)", on);
-		result(s, ioctl(s->fd[slot], FIONBIO, &on));
+		limited_ioctl(s, s->fd[slot], FIONBIO, &on);
 		break;
 	default:
 		length = rnd(s, ARRAY_SIZE(other));
 		say(s, "%#x)", other[length]);
 		memset(s->arena, POISON, 128);
-		result(s, ioctl(s->fd[slot], other[length], s->arena));
+		limited_ioctl(s, s->fd[slot], other[length], s->arena);
 		say_bytes(s, s->arena, 128);
 	}
 	observe(s, slot);

@@ -21,7 +21,7 @@ static const struct { const char *name; operation_fn *run; unsigned int weight; 
 	{ "ioctl", op_ioctl, 110 }, { "other", op_other, 60 }, { "poll", op_poll, 30 },
 	{ "select", op_select, 15 }, { "epoll", op_epoll, 60 }, { "uring", op_uring, 90 },
 	{ "wake", op_wake, 8 }, { "ticks", op_ticks, 2 }, { "mmap", op_mmap, 70 },
-	{ "map", op_map, 80 },
+	{ "map", op_map, 80 }, { "record", op_record, 60 }, { "exchange", op_exchange, 10 },
 };
 
 static unsigned int which_operation(struct side *s)
@@ -77,6 +77,7 @@ void setup(struct side *s, bool rust)
 		abort();
 	ring_make(&s->ring);
 	rmdir(config_path(s, "t", ""));
+	rmdir(config_path(s, "x", ""));
 	for (int i = 0; i < INSTANCES; i++)
 		rmdir(config_path(s, instance[i], ""));
 }

@@ -334,14 +334,18 @@ static void set_timer(int interval_us)
 	setitimer(ITIMER_REAL, &timer, NULL);
 }
 
-/* A read that has nothing to return may wait for ever: let signals end it. */
-bool limit_wait(int fd)
+/*
+ * A transfer that has nothing to read or no room may wait for ever, and so may an ioctl (@event is 0),
+ * which must have time for the latency: let signals end it.
+ */
+bool limit_wait(int fd, short event)
 {
-	struct pollfd p = { .fd = fd, .events = POLLIN };
+	struct pollfd p = { .fd = fd, .events = event };
 
-	if (fd < 0 || poll(&p, 1, 0))
+	poll(&p, 1, 0);
+	if (fd < 0 || p.revents & (event | POLLHUP))
 		return false;
-	set_timer(1000);
+	set_timer(event ? 1000 : 10000);
 	return true;
 }
 

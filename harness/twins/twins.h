@@ -108,7 +108,7 @@ int set_text(struct side *s, const char *name, const char *attribute, const char
 /* Files */
 int some_file(struct side *s);
 void observe(struct side *s, int slot);
-bool limit_wait(int fd);
+bool limit_wait(int fd, short event);
 void unlimit_wait(bool limited);
 
 /* Operations: one on one driver, see operations.c */
@@ -121,3 +121,4 @@ operation_fn op_make, op_set, op_fault, op_live, op_remove, op_name, op_attribut
 operation_fn op_open, op_close, op_dup, op_read, op_write, op_lseek, op_splice, op_ioctl, op_other;
 operation_fn op_poll, op_select, op_epoll, op_uring, op_wake, op_ticks;
 operation_fn op_mmap, op_map;
+operation_fn op_record, op_exchange;

@@ -130,6 +130,36 @@ static struct misc_sim_packet *misc_sim_channel_packet(struct iov_iter *from, gf
 	return_ptr(packet);
 }
 
+/* Append a message for which a slot is reserved. */
+static ssize_t misc_sim_channel_append(struct kiocb *iocb, struct iov_iter *from)
+{
+	struct misc_sim_file *f = iocb->ki_filp->private_data;
+	int ret;
+
+	if (!misc_sim_channel_is_peer(f)) {
+		ret = misc_sim_device_fail(f->dev, MISC_SIM_FAIL_WRITE);
+		if (ret)
+			return ret;
+		iov_iter_truncate(from, misc_sim_device_short_io(f->dev, iov_iter_count(from)));
+	}
+
+	struct misc_sim_packet *packet __free(misc_sim_packet_put) =
+		misc_sim_channel_packet(from, misc_sim_file_gfp(iocb));
+
+	if (IS_ERR(packet))
+		return misc_sim_file_error(iocb, PTR_ERR(packet));
+	/* The copy may have taken long. */
+	if (misc_sim_device_gone(f->dev))
+		return -ENODEV;
+
+	if (f->open)
+		packet->record.file = f->open->record.file;
+	scoped_guard(spinlock, &f->dev->channel.lock)
+		misc_sim_packet_queue(packet, f->other);
+	wake_up_all(&f->other->wait);
+	return packet->payload->length;
+}
+
 /**
  * misc_sim_channel_write - write a message
  * @iocb: the write
@@ -141,45 +171,19 @@ static struct misc_sim_packet *misc_sim_channel_packet(struct iov_iter *from, gf
 ssize_t misc_sim_channel_write(struct kiocb *iocb, struct iov_iter *from)
 {
 	struct misc_sim_file *f = iocb->ki_filp->private_data;
-	size_t length = iov_iter_count(from);
-	int ret;
+	ssize_t ret;
 
-	if (length > f->dev->capacity)
+	if (iov_iter_count(from) > f->dev->capacity)
 		return -EMSGSIZE;
 
 	ret = misc_sim_channel_delay(iocb) ?: misc_sim_channel_reserve(iocb);
 	if (ret)
 		return ret;
 
-	if (!misc_sim_channel_is_peer(f)) {
-		ret = misc_sim_device_fail(f->dev, MISC_SIM_FAIL_WRITE);
-		if (ret) {
-			misc_sim_channel_unreserve(f);
-			return ret;
-		}
-		length = misc_sim_device_short_io(f->dev, length);
-		iov_iter_truncate(from, length);
-	}
-
-	struct misc_sim_packet *packet __free(misc_sim_packet_put) =
-		misc_sim_channel_packet(from, misc_sim_file_gfp(iocb));
-
-	if (IS_ERR(packet)) {
+	ret = misc_sim_channel_append(iocb, from);
+	if (ret < 0)
 		misc_sim_channel_unreserve(f);
-		return misc_sim_file_error(iocb, PTR_ERR(packet));
-	}
-	/* The copy may have taken long. */
-	if (misc_sim_device_gone(f->dev)) {
-		misc_sim_channel_unreserve(f);
-		return -ENODEV;
-	}
-
-	if (f->open)
-		packet->record.file = f->open->record.file;
-	scoped_guard(spinlock, &f->dev->channel.lock)
-		misc_sim_packet_queue(packet, f->other);
-	wake_up_all(&f->other->wait);
-	return length;
+	return ret;
 }
 
 static ssize_t misc_sim_channel_read_iter(struct kiocb *iocb, struct iov_iter *to)
@@ -361,7 +365,6 @@ static long misc_sim_channel_compat_ioctl(struct file *file, unsigned int cmd,
 	return misc_sim_request(file, cmd, arg, compat_ptr(arg), MISC_SIM_RECORD_F_COMPAT);
 }
 
-/* No splice: it would sleep with the pipe's mutex held. */
 static void misc_sim_channel_show_fdinfo(struct seq_file *m, struct file *file)
 {
 	struct misc_sim_file *f = file->private_data;
@@ -369,6 +372,7 @@ static void misc_sim_channel_show_fdinfo(struct seq_file *m, struct file *file)
 	seq_printf(m, "capacity:\t%u\n", f->dev->capacity);
 }
 
+/* No splice: it would sleep with the pipe's mutex held. */
 const struct file_operations misc_sim_channel_fops = {
 	.owner		= THIS_MODULE,
 	.open		= misc_sim_channel_open,
@@ -385,16 +389,17 @@ const struct file_operations misc_sim_channel_fops = {
 static int misc_sim_peer_claim(struct misc_sim_channel *ch)
 {
 	struct misc_sim_file *f;
+	LIST_HEAD(data);
 
 	guard(spinlock)(&ch->lock);
 	if (ch->opened)
 		return -EBUSY;
 	ch->opened = true;
 
-	list_for_each_entry_reverse(f, &ch->files, list) {
+	list_splice_init(&ch->peer.packets, &data);
+	list_for_each_entry(f, &ch->files, list)
 		misc_sim_packet_queue(f->open, &ch->peer);
-		list_move(&f->open->list, &ch->peer.packets);
-	}
+	list_splice_tail(&data, &ch->peer.packets);
 	return 0;
 }
 
@@ -425,6 +430,19 @@ int misc_sim_peer_open(struct inode *inode, struct file *file)
 	return ret;
 }
 
+/* Drop all packets but messages. If they are requests, this is their result. */
+static void misc_sim_peer_drop(struct list_head *packets, int result)
+{
+	struct misc_sim_packet *packet, *next;
+
+	list_for_each_entry_safe(packet, next, packets, list) {
+		if (packet->record.type == MISC_SIM_RECORD_DATA)
+			continue;
+		packet->result = result;
+		misc_sim_packet_unqueue(packet);
+	}
+}
+
 /**
  * misc_sim_peer_release - close the peer
  * @inode: its node
@@ -440,16 +458,11 @@ int misc_sim_peer_release(struct inode *inode, struct file *file)
 {
 	struct misc_sim_file *f = file->private_data;
 	struct misc_sim_channel *ch = &f->dev->channel;
-	struct misc_sim_packet *packet, *next;
+	int result = misc_sim_device_gone(f->dev) ? -ENODEV : -EIO;
 
 	scoped_guard(spinlock, &ch->lock) {
-		list_for_each_entry_safe(packet, next, &ch->peer.packets, list)
-			if (packet->record.type != MISC_SIM_RECORD_DATA)
-				list_move_tail(&packet->list, &ch->taken);
-		list_for_each_entry_safe(packet, next, &ch->taken, list) {
-			packet->result = misc_sim_device_gone(f->dev) ? -ENODEV : -EIO;
-			misc_sim_packet_unqueue(packet);
-		}
+		misc_sim_peer_drop(&ch->peer.packets, result);
+		misc_sim_peer_drop(&ch->taken, result);
 		bitmap_zero(ch->types, _IOC_TYPEMASK + 1);
 		WRITE_ONCE(ch->events, 0);
 		ch->opened = false;

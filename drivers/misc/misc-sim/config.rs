@@ -9,6 +9,7 @@ use crate::{
         Config,
         Device,
         Kind,
+        Peer,
         CAPACITY_MAX,
         ERRNO_MAX,
         GREETING,
@@ -105,6 +106,9 @@ fn print(page: &mut [u8], args: fmt::Arguments<'_>) -> Result<usize> {
 }
 
 fn publish(dev: &Device, page: &[u8]) -> Result {
+    if dev.kind == Kind::Channel {
+        return Err(EOPNOTSUPP);
+    }
     if page.len() > dev.capacity {
         return Err(EMSGSIZE);
     }
@@ -183,6 +187,22 @@ impl AttributeOperations<4> for Directory {
         let kind = Kind::from_name(line(page))?;
 
         this.set(|config| config.kind = kind)
+    }
+}
+
+// peer
+#[vtable]
+impl AttributeOperations<8> for Directory {
+    type Data = Directory;
+
+    fn show(this: &Directory, page: &mut [u8; PAGE_SIZE]) -> Result<usize> {
+        print(page, fmt!("{}\n", this.inner.lock().config.peer.name()))
+    }
+
+    fn store(this: &Directory, page: &[u8]) -> Result {
+        let peer = Peer::from_name(line(page))?;
+
+        this.set(|config| config.peer = peer)
     }
 }
 
@@ -316,6 +336,7 @@ impl GroupOperations for Root {
                 message: 0,
                 capacity: 1,
                 kind: 4,
+                peer: 8,
                 period_us: 5,
                 mode: 2,
                 latency_us: 6,

@@ -239,13 +239,13 @@ int misc_sim_device_publish(struct misc_sim_device *dev,
 }
 
 /**
- * misc_sim_device_store - store a message on the chip, if there is one, and publish it
+ * misc_sim_device_store - call &misc_sim_device.store, if there is one, and publish
  * @dev: the device
  * @msg: the message; the caller's reference is consumed, also on failure
  * @expected: generation that the current message must have, or NULL for any
  *
- * If the device is unplugged after the message was stored, this fails with -ENODEV
- * although the chip has the message.
+ * If the device is unplugged after the message was stored, this still fails with
+ * -ENODEV.
  *
  * Context: Process context, may sleep.
  * Return: as misc_sim_device_publish(), -ERESTARTSYS, or the error of the store.

@@ -8,6 +8,7 @@ use crate::{
         Faults, //
     },
     message::Message,
+    queue::Channel,
     trace, //
 };
 use kernel::{
@@ -66,12 +67,14 @@ const MODE: u32 = 0o600;
 pub(crate) const NAME_MAX: usize = 64;
 
 /// Kinds of devices.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq)]
 pub(crate) enum Kind {
     /// A read at the end of the message returns 0.
     Message,
     /// A read at the end of the message waits for the next one.
     Stream,
+    /// A read waits for a message from the peer.
+    Channel,
 }
 
 impl Kind {
@@ -80,14 +83,42 @@ impl Kind {
         match self {
             Kind::Message => "message",
             Kind::Stream => "stream",
+            Kind::Channel => "channel",
         }
     }
 
     /// Returns the kind with that name. Fails with [`EINVAL`] if there is none.
     pub(crate) fn from_name(name: &[u8]) -> Result<Self> {
-        [Kind::Message, Kind::Stream]
+        [Kind::Message, Kind::Stream, Kind::Channel]
             .into_iter()
             .find(|kind| kind.name().as_bytes() == name)
+            .ok_or(EINVAL)
+    }
+}
+
+/// What the peer of a channel reads and writes.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Peer {
+    /// The bytes of messages.
+    Raw,
+    /// Records.
+    Records,
+}
+
+impl Peer {
+    /// Returns the name of the value.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Peer::Raw => "raw",
+            Peer::Records => "records",
+        }
+    }
+
+    /// Returns the value with that name. Fails with [`EINVAL`] if there is none.
+    pub(crate) fn from_name(name: &[u8]) -> Result<Self> {
+        [Peer::Raw, Peer::Records]
+            .into_iter()
+            .find(|peer| peer.name().as_bytes() == name)
             .ok_or(EINVAL)
     }
 }
@@ -103,6 +134,9 @@ pub(crate) struct Config {
     /// Behaviour of reads.
     pub(crate) kind: Kind,
 
+    /// What the peer of a channel reads.
+    pub(crate) peer: Peer,
+
     /// Interval in microseconds at which the device publishes by itself, 0 for never.
     pub(crate) period_us: u32,
 
@@ -116,6 +150,7 @@ impl Default for Config {
             message: None,
             capacity: CAPACITY,
             kind: Kind::Message,
+            peer: Peer::Raw,
             period_us: 0,
             mode: MODE,
         }
@@ -150,6 +185,13 @@ pub(crate) struct Device {
 
     /// Fault settings.
     faults: Arc<Faults>,
+
+    /// Only used if `kind` is [`Kind::Channel`].
+    #[pin]
+    pub(crate) channel: Channel,
+
+    /// Behaviour of reads.
+    pub(crate) kind: Kind,
 
     /// Maximum length of a message.
     pub(crate) capacity: usize,
@@ -212,6 +254,8 @@ impl Device {
                 timer <- HrTimer::new(),
                 ticks: Atomic::new(0),
                 faults,
+                channel <- Channel::new(config.peer == Peer::Records),
+                kind: config.kind,
                 capacity,
                 period: Delta::from_micros(config.period_us.into()),
                 name,
@@ -237,6 +281,7 @@ impl Device {
 
         drop(timer);
         self.wait.notify_all();
+        self.channel.stop();
         trace::rmisc_sim_unplug(&self.name);
     }
 

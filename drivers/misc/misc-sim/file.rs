@@ -10,7 +10,10 @@ use crate::{
 };
 use core::mem::offset_of;
 use kernel::{
-    alloc::flags::__GFP_ACCOUNT,
+    alloc::{
+        flags::__GFP_ACCOUNT,
+        Flags, //
+    },
     fs::{
         file::flags,
         File,
@@ -49,6 +52,7 @@ use kernel::{
             PollTable, //
         },
         Arc,
+        CondVar,
         Mutex, //
     },
     types::ForeignOwnable,
@@ -95,6 +99,8 @@ macro_rules! assert_layout {
     };
 }
 
+pub(crate) use assert_layout;
+
 assert_layout! { Info, uapi::misc_sim_info, generation, seen, length, capacity, flags, reserved }
 assert_layout! { Replace, uapi::misc_sim_replace, generation, data, length, reserved }
 
@@ -119,23 +125,40 @@ pub(crate) struct SimFile {
 
 /// State shared by the reads through a file.
 pub(crate) struct Reader {
-    /// The pinned message, [`None`] before the first read.
+    /// The pinned message, [`None`] before the first read. In a channel, the message that is being
+    /// read, or [`None`].
     pub(crate) message: Option<Arc<Message>>,
 
-    /// Position of a stream in `message`.
+    /// Position of a stream or channel in `message`.
     pub(crate) pos: i64,
 }
 
-impl SimFile {
-    /// Opens a device.
-    ///
-    /// Runs with the mutex of the misc core held. Deregistering takes this mutex too, so the device
-    /// is still registered. Fails with the errno of an injected fault.
-    pub(crate) fn open(dev: &Arc<Device>) -> Result<impl PinInit<Self>> {
-        dev.fail(Fault::FailOpen)?;
+/// Calls `f`, which allocates memory for a write.
+///
+/// Fails with the error of `f`, or with [`EAGAIN`] if the write must not sleep and memory is short.
+pub(crate) fn allocate<T: ForeignOwnable, R>(
+    kiocb: &Kiocb<'_, T>,
+    wait: &CondVar,
+    f: impl FnOnce(Flags) -> Result<R>,
+) -> Result<R> {
+    if !kiocb.nowait() {
+        return f(GFP_KERNEL_ACCOUNT);
+    }
 
-        let dev = dev.clone();
-        Ok(pin_init!(Self {
+    f(GFP_NOWAIT | __GFP_ACCOUNT).map_err(|error| {
+        if error != ENOMEM {
+            return error;
+        }
+        // `EAGAIN` promises a wake-up, and nothing else would cause one.
+        wait.notify_all();
+        EAGAIN
+    })
+}
+
+impl SimFile {
+    /// Creates a file.
+    pub(crate) fn create(dev: Arc<Device>) -> impl PinInit<Self> {
+        pin_init!(Self {
             dev,
             reader <- new_mutex!(Reader {
                 message: None,
@@ -143,7 +166,16 @@ impl SimFile {
             }),
             contended: Atomic::new(false),
             seen: Atomic::new(0),
-        }))
+        })
+    }
+
+    /// Opens a device.
+    ///
+    /// Runs with the mutex of the misc core held. Deregistering takes this mutex too, so the device
+    /// is still registered. Fails with the errno of an injected fault.
+    pub(crate) fn open(dev: &Arc<Device>) -> Result<impl PinInit<Self>> {
+        dev.fail(Fault::FailOpen)?;
+        Ok(Self::create(dev.clone()))
     }
 
     /// Returns the generation last read to its end, 0 for none.
@@ -192,13 +224,14 @@ impl SimFile {
 
     /// Calls `f` with the file locked for reading.
     ///
-    /// Wakes the pollers afterwards if a caller got [`EAGAIN`] because the lock was held.
+    /// Notifies `wait` afterwards if a caller got [`EAGAIN`] because the lock was held.
     ///
     /// Fails with [`EAGAIN`] instead of sleeping if `nowait`, with [`ENODEV`] if the device is
     /// unplugged, or with [`ERESTARTSYS`].
     pub(crate) fn with_reader<R>(
         &self,
         nowait: bool,
+        wait: &CondVar,
         f: impl FnOnce(&mut Reader) -> Result<R>,
     ) -> Result<R> {
         let mut reader = self.lock(nowait)?;
@@ -210,9 +243,31 @@ impl SimFile {
 
         drop(reader);
         if self.contended.xchg(false, Full) {
-            self.dev.wait.notify_all();
+            wait.notify_all();
         }
         ret
+    }
+
+    /// Calls `f` with the file locked for reading, once there is a message to read.
+    ///
+    /// `f` returns [`None`] if there is none. Then `sleep` sleeps until there may be one, without
+    /// the lock. `wait` is as in [`SimFile::with_reader`].
+    ///
+    /// Fails with [`EAGAIN`], [`ENODEV`], [`ERESTARTSYS`], or with the error of `f`.
+    pub(crate) fn with_message<T: ForeignOwnable, R>(
+        &self,
+        kiocb: &Kiocb<'_, T>,
+        wait: &CondVar,
+        mut f: impl FnMut(&mut Reader) -> Result<Option<R>>,
+        sleep: impl Fn() -> Result,
+    ) -> Result<R> {
+        loop {
+            match self.with_reader(kiocb.nowait(), wait, &mut f)? {
+                Some(ret) => return Ok(ret),
+                None if kiocb.nonblock() => return Err(EAGAIN),
+                None => sleep()?,
+            }
+        }
     }
 
     /// Pins the current message.
@@ -270,7 +325,6 @@ impl SimFile {
         mut kiocb: Kiocb<'_, T>,
         from: &mut IovIterSource<'_>,
     ) -> Result<usize> {
-        let nowait = kiocb.nowait();
         let mut length = from.len();
 
         if self.dev.is_gone() {
@@ -290,19 +344,7 @@ impl SimFile {
         length = self.dev.short_io(length);
         from.truncate(length);
 
-        let gfp = if nowait {
-            GFP_NOWAIT | __GFP_ACCOUNT
-        } else {
-            GFP_KERNEL_ACCOUNT
-        };
-        let message = match Message::from_iter(from, gfp) {
-            Err(ENOMEM) if nowait => {
-                // `EAGAIN` promises a wake-up, and nothing else would cause one.
-                self.dev.wait.notify_all();
-                return Err(EAGAIN);
-            }
-            message => message?,
-        };
+        let message = allocate(&kiocb, &self.dev.wait, |gfp| Message::from_iter(from, gfp))?;
         self.dev.publish(message, None)?;
 
         *kiocb.ki_pos_mut() = 0;
@@ -415,7 +457,7 @@ impl MiscDevice for MessageFile {
 
         file.delay(&kiocb)?;
 
-        let count = file.with_reader(kiocb.nowait(), |reader| {
+        let count = file.with_reader(kiocb.nowait(), &file.dev.wait, |reader| {
             if pos == 0 || reader.message.is_none() {
                 file.pin(reader);
             }

@@ -41,7 +41,8 @@ static int misc_sim_check_config(const struct misc_sim_config *config)
 {
 	if (!in_range(config->capacity, 1, MISC_SIM_CAPACITY_MAX))
 		return -EINVAL;
-	if (config->message && config->length > config->capacity)
+	if (config->kind != MISC_SIM_KIND_CHANNEL && config->message &&
+	    config->length > config->capacity)
 		return -EMSGSIZE;
 	if (config->period_us && (config->period_us < MISC_SIM_PERIOD_US_MIN ||
 				  config->period_us > MISC_SIM_PERIOD_US_MAX))
@@ -162,7 +163,8 @@ struct misc_sim_device *misc_sim_instance_probe(struct device *parent,
 	if (!misc_sim_instances_allowed())
 		return ERR_PTR(-ENODEV);
 	if (snprintf(name, sizeof(name), "%s:%s", dev_bus_name(parent),
-		     dev_name(parent)) >= sizeof(name) || strpbrk(name, "/!"))
+		     dev_name(parent)) >= sizeof(name) ||
+	    strpbrk(name, "/!") || strends(name, ".peer"))
 		return ERR_PTR(-EINVAL);
 
 	return misc_sim_instance_create(name, config, faults, parent);

@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Instances of the simulated misc device: a device and its node.
+//! Instances of the simulated misc device: a device and its nodes.
 
 use crate::{
+    channel::{
+        ChannelFile,
+        PeerFile, //
+    },
     device::{
         Config,
         Device,
         Kind,
+        Peer,
         CAPACITY_MAX,
         NAME_MAX,
         PERIOD_US_MAX,
@@ -14,6 +19,7 @@ use crate::{
     },
     fault::Faults,
     file::MessageFile,
+    record::RecordFile,
     stream::StreamFile,
     sysfs, //
 };
@@ -57,14 +63,18 @@ fn check_config(config: &Config) -> Result {
     if !(1..=CAPACITY_MAX).contains(&config.capacity) {
         return Err(EINVAL);
     }
-    if config
-        .message
-        .as_ref()
-        .is_some_and(|message| message.len() > config.capacity as usize)
+    if config.kind != Kind::Channel
+        && config
+            .message
+            .as_ref()
+            .is_some_and(|message| message.len() > config.capacity as usize)
     {
         return Err(EMSGSIZE);
     }
     if config.period_us != 0 && !(PERIOD_US_MIN..=PERIOD_US_MAX).contains(&config.period_us) {
+        return Err(EINVAL);
+    }
+    if config.period_us != 0 && config.kind == Kind::Channel {
         return Err(EINVAL);
     }
     if !(1..=0o777).contains(&config.mode) {
@@ -77,16 +87,8 @@ type Registration<T> = Pin<KBox<MiscDeviceRegistration<T>>>;
 
 fn register<T: MiscDevice<Data = Arc<Device>>>(
     dev: &Arc<Device>,
-    config: &Config,
-    parent: Option<&device::Device<Bound>>,
+    options: MiscDeviceOptions<'_, Arc<Device>>,
 ) -> Result<Registration<T>> {
-    let options = MiscDeviceOptions {
-        mode: config.mode as u16,
-        parent,
-        group: Some(&sysfs::GROUP),
-        ..MiscDeviceOptions::new(&dev.name)
-    };
-
     KBox::pin_init(
         MiscDeviceRegistration::register(options, dev.clone()),
         GFP_KERNEL,
@@ -98,17 +100,72 @@ fn register<T: MiscDevice<Data = Arc<Device>>>(
 enum Node {
     Message(Registration<MessageFile>),
     Stream(Registration<StreamFile>),
+    Channel(Registration<ChannelFile>),
 }
 
-/// A device and its node.
+/// The node of the peer of a channel.
+#[expect(dead_code, reason = "only dropped")]
+enum PeerNode {
+    Raw(Registration<PeerFile>),
+    Records(Registration<RecordFile>),
+}
+
+fn register_peer(
+    dev: &Arc<Device>,
+    config: &Config,
+    parent: Option<&device::Device<Bound>>,
+) -> Result<Option<PeerNode>> {
+    if config.kind != Kind::Channel {
+        return Ok(None);
+    }
+
+    let name = CString::try_from_fmt(fmt!("{}.peer", &*dev.name))?;
+    let options = MiscDeviceOptions {
+        parent,
+        ..MiscDeviceOptions::new(&name)
+    };
+
+    Ok(Some(match config.peer {
+        Peer::Raw => PeerNode::Raw(register(dev, options)?),
+        Peer::Records => PeerNode::Records(register(dev, options)?),
+    }))
+}
+
+fn register_node(
+    dev: &Arc<Device>,
+    config: &Config,
+    parent: Option<&device::Device<Bound>>,
+) -> Result<Node> {
+    let options = MiscDeviceOptions {
+        mode: config.mode as u16,
+        parent,
+        group: Some(&sysfs::GROUP),
+        ..MiscDeviceOptions::new(&dev.name)
+    };
+
+    Ok(match config.kind {
+        Kind::Message => Node::Message(register(dev, options)?),
+        Kind::Stream => Node::Stream(register(dev, options)?),
+        Kind::Channel => Node::Channel(register(
+            dev,
+            MiscDeviceOptions {
+                group: Some(&sysfs::CHANNEL_GROUP),
+                ..options
+            },
+        )?),
+    })
+}
+
+/// A device and its nodes.
 pub(crate) struct Instance {
     node: Option<Node>,
+    peer: Option<PeerNode>,
     timer: Option<ArcHrTimerHandle<Device>>,
     dev: Arc<Device>,
 }
 
 impl Instance {
-    /// Creates a device and its node.
+    /// Creates a device and its nodes.
     ///
     /// `name` is the name of the node after "rmisc-sim-". It has at most [`NAME_MAX`] characters.
     /// The caller ensures that it is unique.
@@ -126,16 +183,17 @@ impl Instance {
 
         let name = CString::try_from_fmt(fmt!("rmisc-sim-{name}"))?;
         let dev = Device::create(name, config, faults)?;
-        let node = match config.kind {
-            Kind::Message => Node::Message(register(&dev, config, parent)?),
-            Kind::Stream => Node::Stream(register(&dev, config, parent)?),
+        let mut instance = Self {
+            node: None,
+            peer: register_peer(&dev, config, parent)?,
+            timer: None,
+            dev,
         };
 
-        Ok(Self {
-            node: Some(node),
-            timer: dev.clone().start(),
-            dev,
-        })
+        // If this fails, dropping `instance` unplugs the peer, which may be open already.
+        instance.node = Some(register_node(&instance.dev, config, parent)?);
+        instance.timer = instance.dev.clone().start();
+        Ok(instance)
     }
 
     /// Creates the instance of a device on the platform bus.
@@ -150,8 +208,12 @@ impl Instance {
         faults: Arc<Faults>,
     ) -> Result<Self> {
         let name = CString::try_from_fmt(fmt!("platform:{}", parent.name()))?;
+        let bytes = name.to_bytes();
 
-        if name.to_bytes().len() > NAME_MAX || name.to_bytes().iter().any(|c| b"/!".contains(c)) {
+        if bytes.len() > NAME_MAX
+            || bytes.iter().any(|c| b"/!".contains(c))
+            || bytes.ends_with(b".peer")
+        {
             return Err(EINVAL);
         }
         Self::create(&name, config, faults, Some(parent))
@@ -169,7 +231,8 @@ impl Instance {
 /// those that are asleep. The memory is freed when the last file is closed.
 impl Drop for Instance {
     fn drop(&mut self) {
-        drop(self.node.take());
+        self.node = None;
+        self.peer = None;
         self.dev.stop(self.timer.take());
     }
 }

@@ -80,6 +80,11 @@ impl Message {
         Page::from_slice(data, GFP_KERNEL_ACCOUNT)
     }
 
+    /// Returns the bytes.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.data
+    }
+
     /// Returns the generation, 0 before the message is published.
     pub(crate) fn generation(&self) -> u64 {
         self.generation

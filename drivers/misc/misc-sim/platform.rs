@@ -6,6 +6,7 @@ use crate::{
     device::{
         Config,
         Kind,
+        Peer,
         CAPACITY_MAX,
         LATENCY_US_MAX, //
     },
@@ -40,6 +41,18 @@ fn read_message(dev: &device::Device, node: &FwNode) -> Result<Option<KVec<u8>>>
     Ok(Some(message.required_by(dev)?))
 }
 
+fn read_choice<T>(
+    node: &FwNode,
+    property: &CStr,
+    from_name: fn(&[u8]) -> Result<T>,
+) -> Result<Option<T>> {
+    match node.property_read::<CString>(property).optional() {
+        Some(name) => from_name(name.to_bytes()).map(Some),
+        None if node.property_present(property) => Err(EINVAL),
+        None => Ok(None),
+    }
+}
+
 fn probe(dev: &device::Device<Bound>) -> Result<Instance> {
     let faults = Faults::new()?;
     let mut config = Config::default();
@@ -56,10 +69,11 @@ fn probe(dev: &device::Device<Bound>) -> Result<Instance> {
         }
         faults.latency_us.store(latency_us, Relaxed);
 
-        if let Some(kind) = node.property_read::<CString>(c"linux,kind").optional() {
-            config.kind = Kind::from_name(kind.to_bytes())?;
-        } else if node.property_present(c"linux,kind") {
-            return Err(EINVAL);
+        if let Some(kind) = read_choice(node, c"linux,kind", Kind::from_name)? {
+            config.kind = kind;
+        }
+        if let Some(peer) = read_choice(node, c"linux,peer", Peer::from_name)? {
+            config.peer = peer;
         }
     }
 

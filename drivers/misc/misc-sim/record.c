@@ -44,13 +44,11 @@ static void misc_sim_record_unpin(struct misc_sim_file *f, bool done)
 	lockdep_assert_held(&f->lock);
 
 	scoped_guard(spinlock, &ch->lock) {
-		if (packet->state != MISC_SIM_PACKET_TAKEN)
-			break;
-		if (!done) {
+		if (done && type != MISC_SIM_RECORD_IOCTL) {
+			misc_sim_packet_unqueue(packet);
+		} else if (!done && packet->state == MISC_SIM_PACKET_TAKEN) {
 			list_move(&packet->list, &f->end->packets);
 			WRITE_ONCE(packet->state, MISC_SIM_PACKET_QUEUED);
-		} else if (type != MISC_SIM_RECORD_IOCTL) {
-			misc_sim_packet_unqueue(packet);
 		}
 		if (done && type == MISC_SIM_RECORD_DATA)
 			WRITE_ONCE(f->end->used, f->end->used - 1);
@@ -178,6 +176,9 @@ static ssize_t misc_sim_record_write_iter(struct kiocb *iocb, struct iov_iter *f
 	default:
 		ret = -EINVAL;
 	}
+	/* Unplugging finishes the requests. */
+	if (ret == -ENOENT && misc_sim_device_gone(f->dev))
+		return -ENODEV;
 	return ret < 0 ? ret : length;
 }
 

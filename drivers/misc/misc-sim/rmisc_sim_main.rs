@@ -6,6 +6,7 @@
 //!
 //! See Documentation/misc-devices/misc-sim.rst.
 
+mod channel;
 mod config;
 mod device;
 mod fault;
@@ -13,6 +14,9 @@ mod file;
 mod instance;
 mod message;
 mod platform;
+mod queue;
+mod record;
+mod request;
 mod stream;
 mod sysfs;
 mod trace;

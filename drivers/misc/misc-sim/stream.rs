@@ -94,22 +94,19 @@ impl MiscDevice for StreamFile {
 
         file.delay(&kiocb)?;
 
-        loop {
-            let count = file.with_reader(kiocb.nowait(), |reader| {
+        file.with_message(
+            &kiocb,
+            &file.dev.wait,
+            |reader| {
                 if !this.pin(reader) {
                     return Ok(None);
                 }
                 let count = file.read(reader, reader.pos, to)?;
                 reader.pos += count as i64;
                 Ok(Some(count))
-            })?;
-
-            match count {
-                Some(count) => return Ok(count),
-                None if kiocb.nonblock() => return Err(EAGAIN),
-                None => file.dev.wait_until(|| file.is_unseen())?,
-            }
-        }
+            },
+            || file.dev.wait_until(|| file.is_unseen()),
+        )
     }
 
     fn write_iter(kiocb: Kiocb<'_, Self::Ptr>, from: &mut IovIterSource<'_>) -> Result<usize> {

@@ -56,9 +56,13 @@ impl MiscDeviceAttribute for Capacity {
     }
 }
 
-/// The attributes of each device.
+/// The attributes of a device.
 pub(crate) const GROUP: AttributeGroup<Arc<Device>> = AttributeGroup::new(&AttributeList::new([
     Attribute::new::<Generation>(),
     Attribute::new::<Length>(),
     Attribute::new::<Capacity>(),
 ]));
+
+/// The attributes of a channel, which has no current message.
+pub(crate) const CHANNEL_GROUP: AttributeGroup<Arc<Device>> =
+    AttributeGroup::new(&AttributeList::new([Attribute::new::<Capacity>()]));

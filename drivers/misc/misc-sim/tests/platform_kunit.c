@@ -271,6 +271,7 @@ static const struct name_case name_cases[] = {
 	{ "kunit-", MISC_SIM_NAME_MAX - 8, -EINVAL },
 	{ "kunit-a/b", 0, -EINVAL },
 	{ "kunit-a!b", 0, -EINVAL },
+	{ "kunit-a.peer", 0, -EINVAL },
 };
 
 static void platform_names(struct kunit *test)

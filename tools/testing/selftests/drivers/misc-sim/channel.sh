@@ -1,28 +1,32 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Channels in the tests that are scripts. They are named ksft-..., so that those of
-# a test that was killed can be found and removed.
+# Channels in the tests that are scripts, which run on each driver. Channels are named
+# ksft-..., so that those of a test that was killed can be found and removed.
 
 here=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
 . "$here/../../kselftest/ktap_helpers.sh"
 
-driver=misc-sim
-configfs=/sys/kernel/config/$driver
+drivers="misc-sim rmisc-sim"
 scratch=$(mktemp -d)
 players=
 
 remove_channels() {
-	for dir in "$configfs"/ksft-*; do
+	for dir in /sys/kernel/config/"$driver"/ksft-*; do
 		[ ! -d "$dir" ] || rmdir "$dir"
 	done
 }
 
-clean_up() {
+stop_players() {
 	remove_channels
 	for player in $players; do
 		kill "$player" 2> /dev/null
 	done
 	wait
+	players=
+}
+
+clean_up() {
+	stop_players
 	rm -rf "$scratch"
 }
 
@@ -34,26 +38,53 @@ skip_all() {
 	exit "$KSFT_SKIP"
 }
 
-# Load the driver, or skip the test if it is not there. The rest are programs that the
-# test cannot do without.
+# Skip the test without the programs that it needs.
 need() {
 	ktap_print_header
 	[ "$(id -u)" = 0 ] || skip_all "not root"
-	if [ ! -e "/dev/$driver-0" ]; then
-		modinfo "$driver" > /dev/null 2>&1 || skip_all "no driver $driver"
-		modprobe "$driver" || ktap_exit_fail_msg "$driver does not load"
-	fi
-	[ -d "$configfs" ] || skip_all "no configfs"
 	for program; do
 		command -v "$program" > /dev/null || skip_all "no $program"
 	done
-	remove_channels
 }
 
-# make_channel NAME PEER: create /dev/misc-sim-ksft-NAME, $device, whose peer, $peer, is
-# raw or speaks records
+# Load the driver. Returns false if there is none.
+load_driver() {
+	[ ! -e "/dev/$driver-0" ] || return 0
+	modinfo "$driver" > /dev/null 2>&1 || return 1
+	modprobe "$driver" || ktap_exit_fail_msg "$driver does not load"
+}
+
+# run_on_drivers COUNT FUNCTION: FUNCTION runs COUNT cases on each driver.
+run_on_drivers() {
+	local count=$1 tested=
+
+	ktap_set_plan $(($(wc -w <<< "$drivers") * count))
+	for driver in $drivers; do
+		if load_driver; then
+			tested=1
+			remove_channels
+			"$2"
+			stop_players
+		else
+			for ((i = 0; i < count; i++)); do
+				ktap_test_skip "$driver $i, no driver"
+			done
+		fi
+	done
+	[ "$tested" ] || exit "$KSFT_SKIP"
+	ktap_finished
+}
+
+# check NAME [FUNCTION]: the case passes if the function of the same name, or FUNCTION,
+# succeeds.
+check() {
+	ktap_test_result "$driver $1" "${2-$1}"
+}
+
+# make_channel NAME PEER: create a channel, $device, whose peer, $peer, is raw or speaks
+# records
 make_channel() {
-	local dir=$configfs/ksft-$1
+	local dir=/sys/kernel/config/$driver/ksft-$1
 
 	device=/dev/$driver-ksft-$1
 	peer=$device.peer
@@ -64,7 +95,7 @@ make_channel() {
 }
 
 unplug_channel() {
-	rmdir "$configfs/ksft-$1"
+	rmdir "/sys/kernel/config/$driver/ksft-$1"
 }
 
 # play SCRIPT ARGUMENT...: play the hardware until the channel is unplugged. Returns when

@@ -12,7 +12,7 @@ FIXTURE(caller) {
 	struct listening at;
 };
 
-C_VARIANT(caller);
+DRIVER_VARIANTS(caller);
 
 FIXTURE_SETUP(caller)
 {
@@ -179,6 +179,30 @@ TEST_F(caller, unplug)
 	EXPECT_ERRNO(ENODEV, ioctl(self->at.device, _IO(TYPE, 1), NULL));
 	EXPECT_ERRNO(ENODEV, send_reply(self->at.peer, id, 0, NULL, 0));
 	EXPECT_EQ(UNPLUGGED, poll_now(_metadata, self->at.peer));
+}
+
+/* The call has failed by the time that the reply is there. */
+TEST_F(caller, unplug_during_reply)
+{
+	struct misc_sim_record head = { .type = MISC_SIM_RECORD_REPLY, .length = 8 };
+	struct blocked writer = { .call = blocked_write, .fd = self->at.peer };
+	struct caller caller;
+	struct hole hole;
+
+	if (!make_hole(_metadata, &hole))
+		SKIP(return, "no userfaultfd");
+
+	start_caller(_metadata, &caller, self->at.device, _IOC(3, TYPE, 1, 8), text);
+	head.id = take_request(_metadata, self->at.peer, self->at.file, caller.cmd, text, text, 8);
+	writer.buf = hole.page - sizeof(head);
+	writer.length = sizeof(head) + 8;
+	memcpy(writer.buf, &head, sizeof(head));
+	start_call(_metadata, &writer);
+	await_fault(_metadata, &hole);
+	unplug(_metadata, &self->it);
+	expect_error(_metadata, &caller, ENODEV);
+	fill_hole(_metadata, &hole, text, 8);
+	expect_failed(_metadata, &writer, ENODEV);
 }
 
 /* The caller gives its memory only when its page is there. The peer need not wait. */

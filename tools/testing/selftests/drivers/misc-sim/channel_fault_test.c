@@ -17,7 +17,7 @@ FIXTURE(latency) {
 	struct instance it;
 };
 
-C_VARIANT(latency);
+DRIVER_VARIANTS(latency);
 
 FIXTURE_SETUP(latency)
 {
@@ -136,7 +136,7 @@ FIXTURE(fault) {
 	struct instance it;
 };
 
-C_VARIANT(fault);
+DRIVER_VARIANTS(fault);
 
 FIXTURE_SETUP(fault)
 {

@@ -17,7 +17,7 @@ FIXTURE(uring) {
 	struct instance it;
 };
 
-C_VARIANT(uring);
+DRIVER_VARIANTS(uring);
 
 FIXTURE_SETUP(uring)
 {

@@ -14,7 +14,7 @@ FIXTURE(ioctl) {
 	struct listening at;
 };
 
-C_VARIANT(ioctl);
+DRIVER_VARIANTS(ioctl);
 
 FIXTURE_SETUP(ioctl)
 {
@@ -169,6 +169,29 @@ TEST_F(ioctl, replies_refused)
 	expect_result(_metadata, &caller, 5);
 	EXPECT_EQ(2, arg);
 	EXPECT_ERRNO(ENOENT, send_reply(self->at.peer, id, 0, NULL, 0));
+}
+
+/* The peer answers requests, not a message that it is just reading. */
+TEST_F(ioctl, reply_to_message)
+{
+	struct blocked reader = { .call = blocked_read, .fd = self->at.peer };
+	size_t head = sizeof(struct misc_sim_record);
+	struct hole hole;
+
+	if (!make_hole(_metadata, &hole))
+		SKIP(return, "no userfaultfd");
+
+	publish(_metadata, self->at.device, text, TEXT_LEN);
+	reader.buf = hole.page - head;
+	reader.length = head + TEXT_LEN;
+	start_call(_metadata, &reader);
+	await_fault(_metadata, &hole);
+	EXPECT_ERRNO(ENOENT, send_reply(self->at.peer, 0, 0, NULL, 0));
+	fill_hole(_metadata, &hole, "", 0);
+	finish_blocked(_metadata, &reader);
+	EXPECT_EQ(head + TEXT_LEN, reader.ret);
+	EXPECT_EQ(0, memcmp(text, hole.page, TEXT_LEN));
+	fill_queue(_metadata, self->at.device);
 }
 
 TEST_F(ioctl, results)

@@ -14,7 +14,7 @@ FIXTURE(channel) {
 	struct instance it;
 };
 
-C_VARIANT(channel);
+DRIVER_VARIANTS(channel);
 
 FIXTURE_SETUP(channel)
 {
@@ -154,6 +154,7 @@ TEST_F(channel, no_live_message)
 	struct channel c;
 
 	configure(_metadata, &self->it, "message", "before");
+	configure(_metadata, &self->it, "capacity", "1");
 	c = open_channel(_metadata, &self->it, O_NONBLOCK);
 	EXPECT_ERRNO(EOPNOTSUPP, set_attribute(&self->it, "message", text));
 	expect_empty(_metadata, c.ends[DEVICE]);

@@ -10,7 +10,7 @@ FIXTURE(unplug) {
 	struct instance it;
 };
 
-C_VARIANT(unplug);
+DRIVER_VARIANTS(unplug);
 
 FIXTURE_SETUP(unplug)
 {

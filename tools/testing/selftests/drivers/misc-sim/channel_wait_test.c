@@ -11,7 +11,7 @@ FIXTURE(wait) {
 	struct instance it;
 };
 
-C_VARIANT(wait);
+DRIVER_VARIANTS(wait);
 
 FIXTURE_SETUP(wait)
 {

@@ -10,7 +10,7 @@ FIXTURE(events) {
 	struct instance it;
 };
 
-C_VARIANT(events);
+DRIVER_VARIANTS(events);
 
 FIXTURE_SETUP(events)
 {

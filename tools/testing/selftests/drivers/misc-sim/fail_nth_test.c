@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/uio.h>
+#include "callers.h"
 #include "fault.h"
 #include "info.h"
 #include "polling.h"
@@ -532,6 +533,175 @@ TEST_F(fail_nth_sysfs, attribute)
 		EXPECT_STREQ("65536\n", value);
 	}
 	EXPECT_LT(0, attempt.errors);
+}
+
+FIXTURE(fail_nth_channel) {
+	struct instance it;
+	int fail_nth;
+};
+
+DRIVER_VARIANTS(fail_nth_channel);
+
+FIXTURE_SETUP(fail_nth_channel)
+{
+	self->fail_nth = set_up_fail_nth(_metadata, variant->driver, &self->it);
+}
+
+FIXTURE_TEARDOWN_PARENT(fail_nth_channel)
+{
+	restore_settings();
+	remove_instances(variant->driver);
+}
+
+/* Neither node is there if one of them cannot be. */
+TEST_F_TIMEOUT(fail_nth_channel, live, 300)
+{
+	struct attempt attempt = { .fail_nth = self->fail_nth };
+	char path[PEER_PATH_LEN];
+	struct channel c;
+
+	peer_path(&self->it, path);
+	configure(_metadata, &self->it, "kind", "channel");
+	while (arm(_metadata, &attempt)) {
+		if (!succeeded(_metadata, &attempt, set_attribute(&self->it, "live", "1"))) {
+			expect_no_memory(_metadata, &attempt);
+			expect_file(_metadata, self->it.dir, "live", "0\n");
+			EXPECT_ERRNO(ENOENT, access(self->it.node, F_OK));
+			EXPECT_ERRNO(ENOENT, access(path, F_OK));
+			continue;
+		}
+		if (!attempt.failed || (!access(self->it.node, F_OK) && !access(path, F_OK))) {
+			c.ends[DEVICE] = open_node(_metadata, self->it.node, O_RDWR);
+			c.ends[PEER] = open_peer(_metadata, &self->it, O_RDWR);
+			publish(_metadata, c.ends[DEVICE], text, TEXT_LEN);
+			expect_message(_metadata, c.ends[PEER], text, TEXT_LEN);
+		}
+		unplug(_metadata, &self->it);
+	}
+	EXPECT_LT(0, attempt.errors);
+}
+
+/* A peer that could not be opened does not keep others from it. */
+TEST_F(fail_nth_channel, open)
+{
+	char paths[ENDS][PEER_PATH_LEN];
+	int i, fd;
+
+	snprintf(paths[DEVICE], PEER_PATH_LEN, "%s", self->it.node);
+	peer_path(&self->it, paths[PEER]);
+	plug_records(_metadata, &self->it);
+	for (i = 0; i < ENDS; i++) {
+		struct attempt attempt = { .fail_nth = self->fail_nth };
+
+		while (arm(_metadata, &attempt)) {
+			fd = open(paths[i], O_RDWR | O_CLOEXEC);
+			if (succeeded(_metadata, &attempt, fd))
+				close(fd);
+			else
+				expect_no_memory(_metadata, &attempt);
+		}
+		EXPECT_LT(0, attempt.errors);
+	}
+	fd = open_peer(_metadata, &self->it, O_RDWR);
+	expect_no_record(_metadata, fd);
+	expect_open(_metadata, fd, open_node(_metadata, self->it.node, O_RDWR));
+}
+
+/* A write that fails takes no slot. */
+TEST_F(fail_nth_channel, write)
+{
+	struct channel c = open_channel(_metadata, &self->it, O_NONBLOCK);
+	char buf[64];
+	ssize_t ret;
+	int i;
+
+	for (i = 0; i < ENDS; i++) {
+		struct attempt attempt = { .fail_nth = self->fail_nth };
+
+		while (arm(_metadata, &attempt)) {
+			ret = write(c.ends[i], text, TEXT_LEN);
+			if (succeeded(_metadata, &attempt, ret)) {
+				/* The fault may have been short_io. */
+				EXPECT_TRUE(ret == TEXT_LEN ||
+					    (attempt.failed && ret == TEXT_LEN / 2));
+				EXPECT_EQ(ret, read(c.ends[!i], buf, sizeof(buf)));
+			} else {
+				expect_no_memory(_metadata, &attempt);
+			}
+			expect_empty(_metadata, c.ends[!i]);
+		}
+		EXPECT_LT(0, attempt.errors);
+		fill_queue(_metadata, c.ends[i]);
+		expect_queue(_metadata, c.ends[!i], 0);
+	}
+}
+
+/* Answers requests until the device is unplugged. */
+static ssize_t answer_requests(struct blocked *blocked)
+{
+	struct record record;
+
+	while (read(blocked->fd, &record, sizeof(record)) > 0)
+		if (record.head.type == MISC_SIM_RECORD_IOCTL &&
+		    send_reply(blocked->fd, record.head.id, 7, &(int) { 8 }, sizeof(int)))
+			return -1;
+	return 0;
+}
+
+TEST_F(fail_nth_channel, ioctl)
+{
+	struct attempt attempt = { .fail_nth = self->fail_nth };
+	struct listening at = open_listening(_metadata, &self->it);
+	struct blocked player = { .call = answer_requests, .fd = at.peer };
+	int ret, arg;
+
+	start_call(_metadata, &player);
+	while (arm(_metadata, &attempt)) {
+		arg = 1;
+		ret = ioctl(at.device, _IOWR(TYPE, 1, int), &arg);
+		if (succeeded(_metadata, &attempt, ret)) {
+			EXPECT_EQ(7, ret);
+			EXPECT_EQ(8, arg);
+		} else {
+			expect_no_memory(_metadata, &attempt);
+			EXPECT_EQ(1, arg);
+		}
+	}
+	EXPECT_LT(0, attempt.errors);
+	unplug(_metadata, &self->it);
+	finish_blocked(_metadata, &player);
+	EXPECT_EQ(0, player.ret);
+}
+
+/* The peer may try again. */
+TEST_F(fail_nth_channel, reply)
+{
+	struct attempt attempt = { .fail_nth = self->fail_nth };
+	struct listening at = open_listening(_metadata, &self->it);
+	struct caller caller;
+	int ret, arg = 1;
+	__u64 id = 0;
+
+	do {
+		if (!id) {
+			start_caller(_metadata, &caller, at.device, _IOWR(TYPE, 1, int), &arg);
+			id = take_request(_metadata, at.peer, at.file, caller.cmd, &arg, &arg,
+					  sizeof(arg));
+		}
+		if (!arm(_metadata, &attempt))
+			break;
+		ret = send_reply(at.peer, id, 7, &(int) { 8 }, sizeof(int));
+		if (succeeded(_metadata, &attempt, ret)) {
+			expect_result(_metadata, &caller, 7);
+			EXPECT_EQ(8, arg);
+			id = 0;
+		} else {
+			expect_no_memory(_metadata, &attempt);
+		}
+	} while (true);
+	EXPECT_LT(0, attempt.errors);
+	EXPECT_EQ(0, send_reply(at.peer, id, 7, NULL, 0));
+	expect_result(_metadata, &caller, 7);
 }
 
 int main(int argc, char **argv)

@@ -126,9 +126,6 @@ TEST_F(memcg, channels_are_charged)
 	long long before;
 	int i, end;
 
-	if (variant->driver == &rust_driver)
-		SKIP(return, "no channels in Rust yet");
-
 	ASSERT_TRUE(!!buf);
 	memset(buf, 'x', length);
 	configure(_metadata, &self->it, "capacity", "1048576");

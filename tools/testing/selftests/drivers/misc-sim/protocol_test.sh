@@ -74,13 +74,15 @@ unplugged() {
 	expect_request "pressure?" && unplug_channel protocol && expect_result 2 ""
 }
 
+cases() {
+	make_channel protocol raw
+	exec 4<> "$peer"
+	check answers
+	check answer_in_pieces pieces
+	check retries
+	check gives_up
+	check unplugged
+}
+
 need
-ktap_set_plan 5
-make_channel protocol raw
-exec 4<> "$peer"
-ktap_test_result "answers" answers
-ktap_test_result "answer_in_pieces" pieces
-ktap_test_result "retries" retries
-ktap_test_result "gives_up" gives_up
-ktap_test_result "unplugged" unplugged
-ktap_finished
+run_on_drivers 5 cases

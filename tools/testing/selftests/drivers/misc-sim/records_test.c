@@ -15,7 +15,7 @@ FIXTURE(records) {
 	struct instance it;
 };
 
-C_VARIANT(records);
+DRIVER_VARIANTS(records);
 
 FIXTURE_SETUP(records)
 {

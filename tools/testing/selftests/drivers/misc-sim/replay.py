@@ -18,6 +18,6 @@ with open(sys.argv[2], "rb") as log:
     while head := log.read(RECORD.size):
         kind, length, *_ = RECORD.unpack(head)
         payload = log.read(length)
-        print(NAMES[kind], payload.decode())
+        print(NAMES[kind], payload)
         if kind == DATA:
             os.write(peer, head + payload)

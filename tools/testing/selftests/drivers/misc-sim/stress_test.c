@@ -20,25 +20,11 @@
 #include "info.h"
 #include "module.h"
 #include "stamp.h"
+#include "stress.h"
 
 #define INSTANCES	4
 #define USERS		6
 #define CHANGERS	3
-#define SECONDS		5
-
-static int stress_seconds(void)
-{
-	const char *seconds = getenv("MISC_SIM_STRESS_SECONDS");
-
-	return seconds && atoi(seconds) > 0 ? atoi(seconds) : SECONDS;
-}
-
-static unsigned int stress_seed(void)
-{
-	const char *seed = getenv("MISC_SIM_STRESS_SEED");
-
-	return seed ? strtoul(seed, NULL, 0) : (unsigned int)time(NULL);
-}
 
 FIXTURE(stress) {
 };
@@ -54,49 +40,6 @@ FIXTURE_TEARDOWN_PARENT(stress)
 {
 	remove_instances(variant->driver);
 }
-
-struct worker {
-	pthread_t thread;
-	const struct instance *instances;
-	const char *greeting;
-	const bool *stop;
-	unsigned int id;
-	unsigned int random;
-	unsigned int sequence;
-	unsigned int successes;
-	unsigned int failures;
-	char failure[80];	/* the first one */
-};
-
-static unsigned int pick(struct worker *worker, unsigned int below)
-{
-	return rand_r(&worker->random) / 7 % below;
-}
-
-static void record_failure(struct worker *worker, const char *call, const char *reason)
-{
-	if (!worker->failures++)
-		snprintf(worker->failure, sizeof(worker->failure), "%s: %s", call, reason);
-}
-
-static bool check_result(struct worker *worker, const char *call, long ret, const int *errors)
-{
-	int error = errno;
-
-	if (ret >= 0) {
-		worker->successes++;
-		return true;
-	}
-	while (*errors && *errors != error)
-		errors++;
-	if (!*errors)
-		record_failure(worker, call, strerror(error));
-	return false;
-}
-
-/* Returns whether the call succeeded. Records a failure unless it is one of these errors. */
-#define check(worker, call, ret, ...) \
-	check_result(worker, call, ret, (const int []){ __VA_ARGS__, 0 })
 
 /*
  * The first read of a file returns the beginning of one message, because short_io cuts
@@ -304,13 +247,6 @@ static void finish_worker(struct __test_metadata *_metadata, struct worker *work
 	join_thread(_metadata, worker->thread);
 	EXPECT_EQ(0, worker->failures) TH_LOG("%s", worker->failure);
 	EXPECT_LT(0, worker->successes);
-}
-
-static bool all_succeeded(const struct worker *workers, int count)
-{
-	while (count && __atomic_load_n(&workers[count - 1].successes, __ATOMIC_RELAXED))
-		count--;
-	return !count;
 }
 
 TEST_F_TIMEOUT(stress, use_and_unplug, stress_seconds() + 60)

@@ -51,14 +51,16 @@ told() {
 	[[ $said == "data V,open,ioctl 0,"*"data V,close,open," ]]
 }
 
+cases() {
+	make_channel watchdog records
+	check nothing_without_a_peer
+	play watchdog.py
+	check queries
+	check sets_timeout
+	check sets_pretimeout
+	check player_saw_it_all told
+	check player_has_no_errors
+}
+
 need python3 wdctl timeout mkfifo
-ktap_set_plan 6
-make_channel watchdog records
-ktap_test_result "nothing_without_a_peer" nothing_without_a_peer
-play watchdog.py
-ktap_test_result "queries" queries
-ktap_test_result "sets_timeout" sets_timeout
-ktap_test_result "sets_pretimeout" sets_pretimeout
-ktap_test_result "player_saw_it_all" told
-ktap_test_result "player_has_no_errors" player_has_no_errors
-ktap_finished
+run_on_drivers 6 cases
