@@ -67,7 +67,7 @@ run_on_drivers() {
 			stop_players
 		else
 			for ((i = 0; i < count; i++)); do
-				ktap_test_skip "$driver $i, no driver"
+				ktap_test_skip "$i, no driver $driver"
 			done
 		fi
 	done
