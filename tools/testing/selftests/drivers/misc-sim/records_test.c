@@ -333,6 +333,20 @@ TEST_F(records, unknown_types)
 	expect_no_record(_metadata, c.ends[PEER]);
 }
 
+/* A peer may send back the flags of an IOCTL. All other bits may get a meaning later. */
+TEST_F(records, unknown_flags)
+{
+	struct channel c = open_records(_metadata, &self->it, O_NONBLOCK);
+	struct misc_sim_record head = { .type = MISC_SIM_RECORD_DATA };
+	char got[TEXT_LEN];
+
+	for (head.flags = 1U << 31; head.flags > MISC_SIM_RECORD_F_COMPAT; head.flags >>= 1)
+		EXPECT_ERRNO(EINVAL, send_record(c.ends[PEER], head, text, TEXT_LEN));
+	EXPECT_ERRNO(EAGAIN, read(c.ends[DEVICE], got, sizeof(got)));
+	EXPECT_EQ(0, send_record(c.ends[PEER], head, text, TEXT_LEN));
+	EXPECT_EQ(TEXT_LEN, read(c.ends[DEVICE], got, sizeof(got)));
+}
+
 TEST_F(records, bad_pointer)
 {
 	struct channel c = open_records(_metadata, &self->it, O_NONBLOCK);
