@@ -17,7 +17,8 @@
 
 #define PROGRAMS	5
 #define PEERS		2
-#define PROCESSES	(1 + PROGRAMS + PEERS)
+#define USERS		(PROGRAMS + PEERS)
+#define PROCESSES	(USERS + 1)
 
 FIXTURE(stress) {
 	struct instance it;
@@ -279,12 +280,29 @@ static void expect_works(struct __test_metadata *_metadata, const struct instanc
 		close(c.ends[i]);
 }
 
+/* Interrupt processes, or kill and replace them, at random. */
+static void disturb(struct __test_metadata *_metadata, struct worker *chance,
+		    struct worker *workers, int count, int ms)
+{
+	long long end = now_ms() + ms;
+	struct worker *victim;
+
+	while (now_ms() < end || !all_succeeded(workers, count)) {
+		victim = &workers[pick(chance, count)];
+		if (pick(chance, 4)) {
+			ASSERT_EQ(0, kill(victim->pid, SIGUSR1));
+		} else {
+			expect_killed(_metadata, victim->pid);
+			start_process(_metadata, victim);
+		}
+		poll(NULL, 0, pick(chance, 10));
+	}
+}
+
 static void storm(struct __test_metadata *_metadata, const struct instance *inst,
 		  struct worker *workers, void (*use_peer)(struct worker *worker))
 {
 	struct worker chance = { .random = stress_seed() };
-	long long end = now_ms() + stress_seconds() * 1000LL;
-	struct worker *victim;
 	int i;
 
 	TH_LOG("MISC_SIM_STRESS_SEED=%u", chance.random);
@@ -294,23 +312,19 @@ static void storm(struct __test_metadata *_metadata, const struct instance *inst
 		workers[i].instances = inst;
 		workers[i].id = i;
 		workers[i].random = chance.random + i;
-		workers[i].run = !i ? replug : i <= PROGRAMS ? use_device : use_peer;
+		workers[i].run = i < PROGRAMS ? use_device : i < USERS ? use_peer : replug;
 		start_process(_metadata, &workers[i]);
 	}
-	while (now_ms() < end || !all_succeeded(workers, PROCESSES)) {
-		victim = &workers[pick(&chance, PROCESSES)];
-		if (pick(&chance, 4)) {
-			ASSERT_EQ(0, kill(victim->pid, SIGUSR1));
-		} else {
-			expect_killed(_metadata, victim->pid);
-			start_process(_metadata, victim);
-		}
-		poll(NULL, 0, pick(&chance, 10));
-	}
-	for (i = 0; i < PROCESSES; i++) {
+	disturb(_metadata, &chance, workers, PROCESSES, stress_seconds() * 1000);
+
+	/* Without unplugging, a place that is lost stays lost. */
+	expect_killed(_metadata, workers[USERS].pid);
+	plug(_metadata, inst);
+	disturb(_metadata, &chance, workers, USERS, 1000);
+	for (i = 0; i < USERS; i++)
 		expect_killed(_metadata, workers[i].pid);
+	for (i = 0; i < PROCESSES; i++)
 		EXPECT_EQ(0, workers[i].failures) TH_LOG("%s", workers[i].failure);
-	}
 
 	/* The channel that was in use, and a new one */
 	expect_works(_metadata, inst, use_peer == use_records);
