@@ -18,7 +18,6 @@
 
 #define EPISODE		1000	/* operations */
 #define KNOWN		64	/* known differences */
-#define HUNG_S		10	/* an operation that takes longer hangs */
 #define SHRINK_S	90
 
 /* Shared with the process that runs an episode */
@@ -79,6 +78,7 @@ static void run(const unsigned int *numbers, unsigned int n)
 {
 	for (int i = 0; i < 2; i++)
 		setup(&shared->side[i], i);
+	cover_begin();
 	for (unsigned int i = 0; i < n && !shared->differ; i++) {
 		number = numbers[i];
 		shared->at = number;
@@ -87,6 +87,7 @@ static void run(const unsigned int *numbers, unsigned int n)
 			shared->side[j].random = mix(mix(mix(seed) + episode) + number);
 			perform(&shared->side[j]);
 		}
+		cover_add(i);
 		shared->differ = texts_differ();
 		if (verbose)
 			printf("%4u %s\n", number, shared->side[0].text);
@@ -96,7 +97,7 @@ static void run(const unsigned int *numbers, unsigned int n)
 }
 
 /* Run the operations @numbers. Return: whether the drivers differ; shared->at is where. */
-static bool differs(const unsigned int *numbers, unsigned int n, unsigned int limit_s)
+bool differs(const unsigned int *numbers, unsigned int n, unsigned int limit_s)
 {
 	struct timespec second = { .tv_sec = 1 };
 	unsigned int count = 0, idle = 0;
@@ -168,9 +169,12 @@ static void replay(const unsigned int *numbers, unsigned int n)
 	verbose = false;
 }
 
-static void report(unsigned int *numbers)
+void report(unsigned int *numbers, unsigned int n)
 {
-	unsigned int all = shared->at + 1, n;
+	unsigned int all = 1;
+
+	while (all < n && numbers[all - 1] != shared->at)
+		all++;
 
 	printf("\nseed %lu, episode %u: the drivers differ in operation %u:\n  C:    %s\n  Rust: %s\n",
 	       seed, episode, shared->at, shared->line[0], shared->line[1]);
@@ -210,6 +214,7 @@ static bool read_known(const char *path)
 static int usage(void)
 {
 	fprintf(stderr, "usage: twins [-n OPERATIONS] [-s SEED] [-k KNOWN] [-m DIFFERENCES] [-u] [-v]\n"
+		"       twins -f SECONDS -c CORPUS [-k KNOWN] [-m DIFFERENCES]\n"
 		"       twins -s SEED -e EPISODE [-k KNOWN] [-u] OPERATION...\n");
 	return 2;
 }
@@ -217,16 +222,20 @@ static int usage(void)
 int main(int argc, char *argv[])
 {
 	unsigned int numbers[EPISODE], operations = 100000, found = 0, most = 1, n = 0;
+	unsigned int seconds = 0;
+	const char *corpus = "corpus";
 	time_t begin = time(NULL);
 	sigset_t set;
 	int opt;
 
-	while ((opt = getopt(argc, argv, "n:s:e:k:m:uv")) != -1) {
+	while ((opt = getopt(argc, argv, "n:s:e:k:m:f:c:uv")) != -1) {
 		switch (opt) {
 		case 'n': operations = strtoul(optarg, NULL, 0); break;
 		case 's': seed = strtoul(optarg, NULL, 0); break;
 		case 'e': episode = strtoul(optarg, NULL, 0); break;
 		case 'm': most = strtoul(optarg, NULL, 0); break;
+		case 'f': seconds = strtoul(optarg, NULL, 0); break;
+		case 'c': corpus = optarg; break;
 		case 'u': unlike = true; break;
 		case 'v': verbose = true; break;
 		case 'k':
@@ -251,6 +260,8 @@ int main(int argc, char *argv[])
 		replay(numbers, n);
 		return shared->differ;
 	}
+	if (seconds)
+		return !!fuzz(seconds, corpus, most);
 	printf("seed %lu, episodes:", seed);
 	for (; shared->count < operations && found < most; episode++) {
 		for (n = 0; n < EPISODE; n++)
@@ -258,7 +269,7 @@ int main(int argc, char *argv[])
 		printf("%s%u", episode % 20 ? " " : "\n", episode); /* the last one, if the kernel dies */
 		if (differs(numbers, n, HUNG_S)) {
 			found++;
-			report(numbers);
+			report(numbers, n);
 		}
 	}
 	printf("\n");

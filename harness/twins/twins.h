@@ -111,6 +111,16 @@ void observe(struct side *s, int slot);
 bool limit_wait(int fd, short event);
 void unlimit_wait(bool limited);
 
+/* Whole programs: lists of operations, see twins.c */
+#define HUNG_S	10			/* an operation that takes longer hangs */
+bool differs(const unsigned int *numbers, unsigned int n, unsigned int limit_s);
+void report(unsigned int *numbers, unsigned int n);
+
+/* Guided by coverage, see fuzz.c */
+void cover_begin(void);
+void cover_add(unsigned int i);
+unsigned int fuzz(unsigned int seconds, const char *corpus, unsigned int most);
+
 /* Operations: one on one driver, see operations.c */
 void setup(struct side *s, bool rust);
 void perform(struct side *s);

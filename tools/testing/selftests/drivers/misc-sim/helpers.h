@@ -48,6 +48,23 @@ static inline void expect_rest(struct __test_metadata *_metadata, int fd,
 	free(buf);
 }
 
+/*
+ * Read to @bad - @good, where @bad is a page without access. Of the accessible bytes an architecture
+ * may store any number but none. Return: the number.
+ */
+static inline size_t read_partly(struct __test_metadata *_metadata, int fd, char *bad,
+				 ssize_t good, const void *expected, size_t length)
+{
+	ssize_t stored;
+
+	memset(bad - good, POISON, good);
+	stored = read(fd, bad - good, length);
+	ASSERT_LT(0, stored);
+	ASSERT_LE(stored, good);
+	EXPECT_EQ(0, memcmp(expected, bad - good, stored));
+	return stored;
+}
+
 static inline size_t page_size(void)
 {
 	return sysconf(_SC_PAGESIZE);
