@@ -57,7 +57,10 @@ cases() {
 	play watchdog.py
 	check queries
 	check sets_timeout
-	check sets_pretimeout
+	case $(wdctl --version) in
+	*" 2.38"*) ktap_test_skip "$driver sets_pretimeout, this wdctl ignores the option" ;;
+	*) check sets_pretimeout ;;
+	esac
 	check player_saw_it_all told
 	check player_has_no_errors
 }
