@@ -3,7 +3,7 @@
  * Programs that coverage guides: a program is a list of operations, and one that reaches code of the
  * drivers that none reached before is kept, for others to be made from. KCOV says which code a process
  * reaches; what counts is a pair of places that it passes one after the other. It needs drivers that
- * were built with KCOV_INSTRUMENT=y.
+ * were built for it.
  */
 
 #include <time.h>
