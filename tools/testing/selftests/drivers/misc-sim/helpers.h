@@ -49,8 +49,8 @@ static inline void expect_rest(struct __test_metadata *_metadata, int fd,
 }
 
 /*
- * Read to @bad - @good, where @bad is a page without access. Of the accessible bytes an architecture
- * may store any number but none. Return: the number.
+ * Read to @bad - @good, where @bad is a page without access. At least one of the @good
+ * bytes is stored. How many depends on the architecture. Return: how many.
  */
 static inline size_t read_partly(struct __test_metadata *_metadata, int fd, char *bad,
 				 ssize_t good, const void *expected, size_t length)
