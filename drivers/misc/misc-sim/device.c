@@ -134,29 +134,21 @@ void misc_sim_device_stop(struct misc_sim_device *dev)
 	trace_misc_sim_unplug(dev->name);
 }
 
-bool misc_sim_device_gone(const struct misc_sim_device *dev)
-{
-	return READ_ONCE(dev->gone);
-}
-
 /**
- * misc_sim_device_delay - sleep for the configured latency
+ * misc_sim_device_sleep - sleep until a device is unplugged, or for a time
  * @dev: the device
+ * @time_us: the time in microseconds
  *
  * Context: Process context, may sleep.
  * Return: 0, -ENODEV if the device is unplugged, or -ERESTARTSYS.
  */
-int misc_sim_device_delay(struct misc_sim_device *dev)
+int misc_sim_device_sleep(struct misc_sim_device *dev, u32 time_us)
 {
-	u32 latency_us = READ_ONCE(dev->faults->latency_us);
 	int ret;
-
-	if (!latency_us)
-		return 0;
 
 	ret = wait_event_interruptible_hrtimeout(dev->wait,
 						 misc_sim_device_gone(dev),
-						 us_to_ktime(latency_us));
+						 us_to_ktime(time_us));
 	switch (ret) {
 	case 0:
 		return -ENODEV;
@@ -165,46 +157,6 @@ int misc_sim_device_delay(struct misc_sim_device *dev)
 	default:
 		return ret;
 	}
-}
-
-static bool misc_sim_device_should_fail(struct misc_sim_device *dev,
-					enum misc_sim_fault fault)
-{
-	if (!misc_sim_should_fail(dev->faults, fault))
-		return false;
-
-	trace_misc_sim_fault(dev->name, misc_sim_fault_name(fault));
-	return true;
-}
-
-/**
- * misc_sim_device_fail - decide whether an operation fails
- * @dev: the device
- * @fault: the fault that makes the operation fail
- *
- * Context: Any context.
- * Return: 0, or the configured errno as a negative number.
- */
-int misc_sim_device_fail(struct misc_sim_device *dev, enum misc_sim_fault fault)
-{
-	if (misc_sim_device_should_fail(dev, fault))
-		return -READ_ONCE(dev->faults->error);
-	return 0;
-}
-
-/**
- * misc_sim_device_short_io - decide how many bytes to transfer
- * @dev: the device
- * @count: number of bytes requested
- *
- * Context: Any context.
- * Return: @count, or half of it, rounded up, if the fault fires.
- */
-size_t misc_sim_device_short_io(struct misc_sim_device *dev, size_t count)
-{
-	if (count > 1 && misc_sim_device_should_fail(dev, MISC_SIM_SHORT_IO))
-		return count - count / 2;
-	return count;
 }
 
 /**

@@ -295,17 +295,12 @@ impl Device {
         self.generation.load(Relaxed)
     }
 
-    /// Sleeps for the configured latency.
+    /// Sleeps until the device is unplugged, or for `time`.
     ///
-    /// Fails with [`ENODEV`] if the device is unplugged, or with [`ERESTARTSYS`].
-    pub(crate) fn delay(&self) -> Result {
-        let latency_us = self.faults.latency_us.load(Relaxed);
-
-        if latency_us == 0 {
-            return Ok(());
-        }
-
-        let end = Instant::<Monotonic>::now() + Delta::from_micros(latency_us.into());
+    /// Not inlined, because most devices have no latency.
+    #[inline(never)]
+    fn sleep(&self, time: Delta) -> Result {
+        let end = Instant::<Monotonic>::now() + time;
         let mut current = self.current.lock();
         let mut interrupted = false;
 
@@ -320,6 +315,17 @@ impl Device {
             }
         }
         Err(ENODEV)
+    }
+
+    /// Sleeps for the configured latency.
+    ///
+    /// Fails with [`ENODEV`] if the device is unplugged, or with [`ERESTARTSYS`].
+    #[inline]
+    pub(crate) fn delay(&self) -> Result {
+        match self.faults.latency_us.load(Relaxed) {
+            0 => Ok(()),
+            latency_us => self.sleep(Delta::from_micros(latency_us.into())),
+        }
     }
 
     /// Sleeps until `condition` holds after a publication, or the device is unplugged.
@@ -338,18 +344,9 @@ impl Device {
         Ok(())
     }
 
-    fn should_fail(&self, fault: Fault) -> bool {
-        let fails = self.faults.should_fail(fault);
-
-        if fails {
-            trace::rmisc_sim_fault(&self.name, fault.name());
-        }
-        fails
-    }
-
     /// Decides whether an operation fails, with the configured errno.
     pub(crate) fn fail(&self, fault: Fault) -> Result {
-        if self.should_fail(fault) {
+        if self.faults.should_fail(fault, &self.name) {
             return Err(self.faults.error());
         }
         Ok(())
@@ -359,7 +356,7 @@ impl Device {
     ///
     /// Returns `count`, or half of it, rounded up, if the fault fires.
     pub(crate) fn short_io(&self, count: usize) -> usize {
-        if count > 1 && self.should_fail(Fault::ShortIo) {
+        if count > 1 && self.faults.should_fail(Fault::ShortIo, &self.name) {
             return count - count / 2;
         }
         count

@@ -9,6 +9,7 @@
 #include <linux/string.h>
 
 #include "misc-sim.h"
+#include "trace.h"
 
 #ifdef CONFIG_MISC_SIM_FAULT_INJECTION
 
@@ -58,19 +59,19 @@ void misc_sim_faults_add_groups(struct misc_sim_faults *faults,
  * misc_sim_should_fail - decide whether a fault fires
  * @faults: the fault settings of the device
  * @fault: the fault
+ * @name: name of the device, for the tracepoint
  *
  * Context: Any context.
  * Return: true if the fault fires.
  */
 bool misc_sim_should_fail(struct misc_sim_faults *faults,
-			  enum misc_sim_fault fault)
+			  enum misc_sim_fault fault, const char *name)
 {
-	return should_fail(&faults->config[fault].attr, 1);
-}
+	if (!should_fail(&faults->config[fault].attr, 1))
+		return false;
 
-const char *misc_sim_fault_name(enum misc_sim_fault fault)
-{
-	return misc_sim_fault_names[fault];
+	trace_misc_sim_fault(name, misc_sim_fault_names[fault]);
+	return true;
 }
 
 #else /* CONFIG_MISC_SIM_FAULT_INJECTION */

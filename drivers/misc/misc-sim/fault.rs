@@ -3,6 +3,8 @@
 //! Fault settings of the simulated misc device.
 
 #[cfg(CONFIG_MISC_SIM_FAULT_INJECTION)]
+use crate::trace;
+#[cfg(CONFIG_MISC_SIM_FAULT_INJECTION)]
 use kernel::fault_injection::FaultConfig;
 use kernel::{
     configfs::DefaultGroup,
@@ -32,6 +34,7 @@ pub(crate) enum Fault {
 }
 
 /// Names of the faults, in the order of [`Fault`].
+#[cfg(CONFIG_MISC_SIM_FAULT_INJECTION)]
 const NAMES: [&CStr; 5] = [
     c"fail_open",
     c"fail_read",
@@ -39,13 +42,6 @@ const NAMES: [&CStr; 5] = [
     c"fail_ioctl",
     c"short_io",
 ];
-
-impl Fault {
-    /// Returns the name of the fault group.
-    pub(crate) fn name(self) -> &'static CStr {
-        NAMES[self as usize]
-    }
-}
 
 /// Fault settings of a device.
 ///
@@ -108,15 +104,23 @@ impl Faults {
     }
 
     /// Decides whether a fault fires.
+    ///
+    /// `name` is that of the device, for the tracepoint.
     #[cfg(CONFIG_MISC_SIM_FAULT_INJECTION)]
-    pub(crate) fn should_fail(&self, fault: Fault) -> bool {
-        self.configs
+    pub(crate) fn should_fail(&self, fault: Fault, name: &CStr) -> bool {
+        let fails = self
+            .configs
             .get(fault as usize)
-            .is_some_and(|config| config.should_fail(1))
+            .is_some_and(|config| config.should_fail(1));
+
+        if fails {
+            trace::rmisc_sim_fault(name, NAMES[fault as usize]);
+        }
+        fails
     }
 
     #[cfg(not(CONFIG_MISC_SIM_FAULT_INJECTION))]
-    pub(crate) fn should_fail(&self, _fault: Fault) -> bool {
+    pub(crate) fn should_fail(&self, _fault: Fault, _name: &CStr) -> bool {
         false
     }
 

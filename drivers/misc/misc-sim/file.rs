@@ -203,6 +203,7 @@ impl SimFile {
     ///
     /// The holder of the lock copies to user space and may wait in a page fault for as long as user
     /// space likes. Waiting for the lock is therefore interruptible.
+    #[inline]
     fn lock(&self, nowait: bool) -> Result<MutexGuard<'_, Reader>> {
         if nowait {
             if let Some(reader) = self.reader.try_lock() {
@@ -273,6 +274,7 @@ impl SimFile {
     /// Pins the current message.
     ///
     /// If the current message is already pinned, this writes to no memory that other files read.
+    #[inline]
     pub(crate) fn pin(&self, reader: &mut Reader) {
         if reader
             .message

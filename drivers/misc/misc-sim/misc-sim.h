@@ -442,8 +442,7 @@ DEFINE_FREE(misc_sim_faults_put, struct misc_sim_faults *,
 void misc_sim_faults_add_groups(struct misc_sim_faults *faults,
 				struct config_group *parent);
 bool misc_sim_should_fail(struct misc_sim_faults *faults,
-			  enum misc_sim_fault fault);
-const char *misc_sim_fault_name(enum misc_sim_fault fault);
+			  enum misc_sim_fault fault, const char *name);
 #else
 static inline void misc_sim_faults_add_groups(struct misc_sim_faults *faults,
 					      struct config_group *parent)
@@ -451,14 +450,9 @@ static inline void misc_sim_faults_add_groups(struct misc_sim_faults *faults,
 }
 
 static inline bool misc_sim_should_fail(struct misc_sim_faults *faults,
-					enum misc_sim_fault fault)
+					enum misc_sim_fault fault, const char *name)
 {
 	return false;
-}
-
-static inline const char *misc_sim_fault_name(enum misc_sim_fault fault)
-{
-	return "";
 }
 #endif
 
@@ -483,10 +477,7 @@ struct misc_sim_device *misc_sim_device_get(struct misc_sim_device *dev);
 void misc_sim_device_put(struct misc_sim_device *dev);
 void misc_sim_device_start(struct misc_sim_device *dev);
 void misc_sim_device_stop(struct misc_sim_device *dev);
-bool misc_sim_device_gone(const struct misc_sim_device *dev);
-int misc_sim_device_delay(struct misc_sim_device *dev);
-int misc_sim_device_fail(struct misc_sim_device *dev, enum misc_sim_fault fault);
-size_t misc_sim_device_short_io(struct misc_sim_device *dev, size_t count);
+int misc_sim_device_sleep(struct misc_sim_device *dev, u32 time_us);
 int misc_sim_device_publish(struct misc_sim_device *dev,
 			    struct misc_sim_message *msg, const u64 *expected);
 int misc_sim_device_store(struct misc_sim_device *dev,
@@ -496,6 +487,56 @@ u64 misc_sim_device_current(struct misc_sim_device *dev, size_t *length);
 
 DEFINE_FREE(misc_sim_device_put, struct misc_sim_device *,
 	    IS_ERR_OR_NULL(_T) ? (void)0 : misc_sim_device_put(_T))
+
+static inline bool misc_sim_device_gone(const struct misc_sim_device *dev)
+{
+	return READ_ONCE(dev->gone);
+}
+
+/**
+ * misc_sim_device_delay - sleep for the configured latency
+ * @dev: the device
+ *
+ * Context: Process context, may sleep.
+ * Return: 0, -ENODEV if the device is unplugged, or -ERESTARTSYS.
+ */
+static inline int misc_sim_device_delay(struct misc_sim_device *dev)
+{
+	u32 latency_us = READ_ONCE(dev->faults->latency_us);
+
+	return latency_us ? misc_sim_device_sleep(dev, latency_us) : 0;
+}
+
+/**
+ * misc_sim_device_fail - decide whether an operation fails
+ * @dev: the device
+ * @fault: the fault that makes the operation fail
+ *
+ * Context: Any context.
+ * Return: 0, or the configured errno as a negative number.
+ */
+static inline int misc_sim_device_fail(struct misc_sim_device *dev,
+				       enum misc_sim_fault fault)
+{
+	if (misc_sim_should_fail(dev->faults, fault, dev->name))
+		return -READ_ONCE(dev->faults->error);
+	return 0;
+}
+
+/**
+ * misc_sim_device_short_io - decide how many bytes to transfer
+ * @dev: the device
+ * @count: number of bytes requested
+ *
+ * Context: Any context.
+ * Return: @count, or half of it, rounded up, if the fault fires.
+ */
+static inline size_t misc_sim_device_short_io(struct misc_sim_device *dev, size_t count)
+{
+	if (count > 1 && misc_sim_should_fail(dev->faults, MISC_SIM_SHORT_IO, dev->name))
+		return count - count / 2;
+	return count;
+}
 
 /* file.c */
 extern const struct file_operations misc_sim_message_fops;
