@@ -154,8 +154,10 @@ static ssize_t misc_sim_channel_append(struct kiocb *iocb, struct iov_iter *from
 
 	if (f->open)
 		packet->record.file = f->open->record.file;
-	scoped_guard(spinlock, &f->dev->channel.lock)
+	scoped_guard(spinlock, &f->dev->channel.lock) {
 		misc_sim_packet_queue(packet, f->other);
+		f->wrote = true;
+	}
 	wake_up_all(&f->other->wait);
 	return packet->payload->length;
 }
@@ -285,18 +287,9 @@ static int misc_sim_channel_announce(struct file *file)
 	return 0;
 }
 
-static bool misc_sim_channel_data_follows(struct misc_sim_channel *ch,
-					  struct misc_sim_packet *packet)
-{
-	list_for_each_entry_continue(packet, &ch->peer.packets, list)
-		if (packet->record.type == MISC_SIM_RECORD_DATA)
-			return true;
-	return false;
-}
-
 /*
  * Tell the peer that a file is closed. If the peer does not know yet that it was
- * open, and no data depends on that, it need not know.
+ * open, and the file wrote nothing, it need not know.
  */
 static void misc_sim_channel_retire(struct misc_sim_file *f)
 {
@@ -304,8 +297,7 @@ static void misc_sim_channel_retire(struct misc_sim_file *f)
 
 	scoped_guard(spinlock, &ch->lock) {
 		list_del(&f->list);
-		if (f->open->state == MISC_SIM_PACKET_QUEUED &&
-		    !misc_sim_channel_data_follows(ch, f->open))
+		if (f->open->state == MISC_SIM_PACKET_QUEUED && !f->wrote)
 			misc_sim_packet_unqueue(f->open);
 		else if (ch->opened)
 			misc_sim_packet_queue(f->close, &ch->peer);

@@ -17,13 +17,13 @@ use crate::{
         Channel,
         Contents,
         End,
+        OpenFile,
         Packet,
         State,
         SLOTS, //
     },
     request::request, //
 };
-use core::ptr;
 use kernel::{
     fs::{
         File,
@@ -228,6 +228,9 @@ impl EndFile {
 
         let mut state = self.channel().state.lock();
         state.queue_mut(other).packets.push_back(packet);
+        if let Some(file) = state.files.get_mut(&self.number) {
+            file.wrote = true;
+        }
         drop(state);
 
         self.channel().wait(other).notify_all();
@@ -342,7 +345,11 @@ impl Announcement {
         let packet = Packet::create(number, Contents::Open(flags), GFP_KERNEL_ACCOUNT)?;
         let close = Packet::create(number, Contents::Close, GFP_KERNEL_ACCOUNT)?;
         let open = packet.clone_arc();
-        let node = RBTreeNode::new(number, open.clone(), GFP_KERNEL_ACCOUNT)?;
+        let file = OpenFile {
+            open: open.clone(),
+            wrote: false,
+        };
+        let node = RBTreeNode::new(number, file, GFP_KERNEL_ACCOUNT)?;
 
         let mut state = channel.state.lock();
         state.files.insert(node);
@@ -363,27 +370,17 @@ impl Announcement {
     }
 }
 
-/// Returns whether a message follows a packet, or [`None`] if the packet is not in the list.
-fn message_follows(packets: &List<Packet>, packet: &Packet) -> Option<bool> {
-    let mut rest = packets
-        .iter()
-        .skip_while(|other| !ptr::eq(&**other, packet));
-
-    rest.next()
-        .map(|_| rest.any(|other| other.message().is_some()))
-}
-
-/// Tells the peer that the file is closed. If the peer does not know yet that it was open, and no
-/// data depends on that, it need not know.
+/// Tells the peer that the file is closed. If the peer does not know yet that it was open, and the
+/// file wrote nothing, it need not know.
 impl Drop for Announcement {
     fn drop(&mut self) {
         let channel = &self.dev.channel;
         let mut state = channel.state.lock();
 
-        state.files.remove(&self.open.file);
-        if message_follows(&state.queue(End::Peer).packets, &self.open) == Some(false) {
-            state.remove(&self.open);
-        } else if state.opened {
+        let file = state.files.remove(&self.open.file);
+        let wrote = file.is_some_and(|file| file.wrote);
+        let unread = !wrote && state.remove_queued(&self.open).is_some();
+        if !unread && state.opened {
             if let Some(close) = self.close.take() {
                 state.queue_mut(End::Peer).packets.push_back(close);
             }
@@ -489,9 +486,9 @@ impl Claim {
         }
         state.opened = true;
 
-        for open in state.files.values() {
+        for file in state.files.values() {
             // No peer was open, so there is no other `ListArc`.
-            if let Ok(packet) = ListArc::try_from_arc(open.clone()) {
+            if let Ok(packet) = ListArc::try_from_arc(file.open.clone()) {
                 packets.push_back(packet);
             }
         }

@@ -28,17 +28,14 @@ struct misc_sim_directory {
 	/** @group: the directory; its last reference frees this structure */
 	struct config_group group;
 
-	/** @lock: guards @dev, @config and @message */
+	/** @lock: guards @dev and @config */
 	struct mutex lock;
 
 	/** @dev: the instance, NULL while not live */
 	struct misc_sim_device *dev;
 
-	/** @config: configuration of the next instance */
+	/** @config: configuration of the next instance; owns its message */
 	struct misc_sim_config config;
-
-	/** @message: memory of config.message, owned; NULL for the greeting */
-	void *message;
 
 	/** @faults: fault settings, shared with the instance; owns a reference */
 	struct misc_sim_faults *faults;
@@ -76,9 +73,9 @@ static ssize_t misc_sim_message_show(struct config_item *item, char *page)
 	struct misc_sim_directory *dir = to_directory(item);
 
 	guard(mutex)(&dir->lock);
-	if (!dir->message)
+	if (!dir->config.message)
 		return sysfs_emit(page, MISC_SIM_GREETING);
-	memcpy(page, dir->message, dir->config.length);
+	memcpy(page, dir->config.message, dir->config.length);
 	return dir->config.length;
 }
 
@@ -107,7 +104,7 @@ static ssize_t misc_sim_message_store(struct config_item *item, const char *page
 	if (count >= MISC_SIM_WRITE_MAX)
 		return -EMSGSIZE;
 
-	void *message __free(kfree) = kmemdup(page, count, GFP_KERNEL_ACCOUNT);
+	const void *message __free(kfree) = kmemdup(page, count, GFP_KERNEL_ACCOUNT);
 
 	if (!message)
 		return -ENOMEM;
@@ -118,8 +115,7 @@ static ssize_t misc_sim_message_store(struct config_item *item, const char *page
 		if (ret)
 			return ret;
 	}
-	swap(dir->message, message);
-	dir->config.message = dir->message;
+	swap(dir->config.message, message);
 	dir->config.length = count;
 	return count;
 }
@@ -161,7 +157,7 @@ static ssize_t misc_sim_kind_store(struct config_item *item, const char *page,
 	struct misc_sim_directory *dir = to_directory(item);
 	int kind;
 
-	kind = __sysfs_match_string(misc_sim_kind_names, MISC_SIM_KIND_COUNT, page);
+	kind = sysfs_match_string(misc_sim_kind_names, page);
 	return kind < 0 ? kind : misc_sim_set(dir, &dir->config.kind, kind, count);
 }
 
@@ -181,7 +177,7 @@ static ssize_t misc_sim_peer_store(struct config_item *item, const char *page,
 	struct misc_sim_directory *dir = to_directory(item);
 	int peer;
 
-	peer = __sysfs_match_string(misc_sim_peer_names, MISC_SIM_PEER_COUNT, page);
+	peer = sysfs_match_string(misc_sim_peer_names, page);
 	return peer < 0 ? peer : misc_sim_set(dir, &dir->config.peer, peer, count);
 }
 
@@ -356,7 +352,7 @@ static void misc_sim_directory_release(struct config_item *item)
 
 	misc_sim_faults_put(dir->faults);
 	mutex_destroy(&dir->lock);
-	kfree(dir->message);
+	kfree(dir->config.message);
 	kfree(dir);
 }
 

@@ -149,14 +149,9 @@ int misc_sim_device_sleep(struct misc_sim_device *dev, u32 time_us)
 	ret = wait_event_interruptible_hrtimeout(dev->wait,
 						 misc_sim_device_gone(dev),
 						 us_to_ktime(time_us));
-	switch (ret) {
-	case 0:
-		return -ENODEV;
-	case -ETIME:
+	if (ret == -ETIME)
 		return 0;
-	default:
-		return ret;
-	}
+	return ret ?: -ENODEV;
 }
 
 /**
@@ -240,19 +235,4 @@ struct misc_sim_message *misc_sim_device_message(struct misc_sim_device *dev)
 {
 	guard(spinlock_irqsave)(&dev->lock);
 	return misc_sim_message_get(dev->message);
-}
-
-/**
- * misc_sim_device_current - get the generation and length of the current message
- * @dev: the device
- * @length: set to the length of that message
- *
- * Context: Any context but NMI.
- * Return: generation of the current message.
- */
-u64 misc_sim_device_current(struct misc_sim_device *dev, size_t *length)
-{
-	guard(spinlock_irqsave)(&dev->lock);
-	*length = dev->message->length;
-	return dev->message->generation;
 }

@@ -63,7 +63,7 @@ pub(crate) const PERIOD_US_MIN: u32 = 1000;
 pub(crate) const PERIOD_US_MAX: u32 = 3_600_000_000;
 pub(crate) const LATENCY_US_MAX: u32 = 60_000_000;
 pub(crate) const ERRNO_MAX: u32 = 511; // larger ones are internal to the kernel
-const MODE: u32 = 0o600;
+pub(crate) const MODE: u32 = 0o600;
 pub(crate) const NAME_MAX: usize = 64;
 
 /// Kinds of devices.
@@ -302,17 +302,17 @@ impl Device {
     fn sleep(&self, time: Delta) -> Result {
         let end = Instant::<Monotonic>::now() + time;
         let mut current = self.current.lock();
-        let mut interrupted = false;
+        let mut ret = None;
 
         while !self.is_gone() {
-            if interrupted {
-                return Err(ERESTARTSYS);
+            if let Some(ret) = ret {
+                return ret;
             }
-            match self.wait.wait_interruptible_until(&mut current, end) {
-                DeadlineResult::Reached => return Ok(()),
-                DeadlineResult::Signal => interrupted = true,
-                DeadlineResult::Woken => (),
-            }
+            ret = match self.wait.wait_interruptible_until(&mut current, end) {
+                DeadlineResult::Reached => Some(Ok(())),
+                DeadlineResult::Signal => Some(Err(ERESTARTSYS)),
+                DeadlineResult::Woken => None,
+            };
         }
         Err(ENODEV)
     }
@@ -391,12 +391,5 @@ impl Device {
     /// Returns the current message.
     pub(crate) fn message(&self) -> Arc<Message> {
         self.current.lock().clone()
-    }
-
-    /// Returns the generation and length of the current message.
-    pub(crate) fn current(&self) -> (u64, usize) {
-        let current = self.current.lock();
-
-        (current.generation(), current.len())
     }
 }

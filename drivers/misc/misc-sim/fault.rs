@@ -59,14 +59,20 @@ pub(crate) struct Faults {
 }
 
 impl Faults {
+    fn disarmed() -> Self {
+        Self {
+            latency_us: Atomic::new(0),
+            error: Atomic::new(EIO.to_errno().unsigned_abs()),
+            #[cfg(CONFIG_MISC_SIM_FAULT_INJECTION)]
+            configs: KVec::new(),
+        }
+    }
+
     /// Creates the fault settings of a device without fault groups. No fault ever fires.
     ///
     /// Fails with [`ENOMEM`].
     pub(crate) fn new() -> Result<Arc<Self>> {
-        Self::create(
-            #[cfg(CONFIG_MISC_SIM_FAULT_INJECTION)]
-            KVec::new(),
-        )
+        Ok(Arc::new(Self::disarmed(), GFP_KERNEL)?)
     }
 
     /// Creates the fault settings of a device, and the fault groups.
@@ -74,33 +80,21 @@ impl Faults {
     /// No fault fires until it is configured. Fails with [`ENOMEM`].
     #[cfg(CONFIG_MISC_SIM_FAULT_INJECTION)]
     pub(crate) fn new_with_groups() -> Result<(Arc<Self>, KVec<DefaultGroup>)> {
-        let mut configs = KVec::new();
+        let mut faults = Self::disarmed();
         let mut groups = KVec::new();
 
         for name in NAMES {
             let (config, group) = FaultConfig::new(name)?;
 
-            configs.push(config, GFP_KERNEL)?;
+            faults.configs.push(config, GFP_KERNEL)?;
             groups.push(group, GFP_KERNEL)?;
         }
-        Ok((Self::create(configs)?, groups))
+        Ok((Arc::new(faults, GFP_KERNEL)?, groups))
     }
 
     #[cfg(not(CONFIG_MISC_SIM_FAULT_INJECTION))]
     pub(crate) fn new_with_groups() -> Result<(Arc<Self>, KVec<DefaultGroup>)> {
         Ok((Self::new()?, KVec::new()))
-    }
-
-    fn create(
-        #[cfg(CONFIG_MISC_SIM_FAULT_INJECTION)] configs: KVec<Arc<FaultConfig>>,
-    ) -> Result<Arc<Self>> {
-        let faults = Self {
-            latency_us: Atomic::new(0),
-            error: Atomic::new(EIO.to_errno().unsigned_abs()),
-            #[cfg(CONFIG_MISC_SIM_FAULT_INJECTION)]
-            configs,
-        };
-        Ok(Arc::new(faults, GFP_KERNEL)?)
     }
 
     /// Decides whether a fault fires.

@@ -241,11 +241,8 @@ static ssize_t misc_sim_read_iter(struct kiocb *iocb, struct iov_iter *to)
 	if (!iov_iter_count(to))
 		return 0;
 
-	ret = misc_sim_file_delay(iocb);
-	if (ret)
-		return ret;
-
-	ret = misc_sim_file_lock(f, iocb->ki_flags & IOCB_NOWAIT);
+	ret = misc_sim_file_delay(iocb) ?:
+	      misc_sim_file_lock(f, iocb->ki_flags & IOCB_NOWAIT);
 	if (ret)
 		return ret;
 
@@ -313,11 +310,8 @@ ssize_t misc_sim_file_write_iter(struct kiocb *iocb, struct iov_iter *from)
 	if (length > dev->capacity)
 		return -EMSGSIZE;
 
-	ret = misc_sim_file_delay(iocb);
-	if (ret)
-		return ret;
-
-	ret = misc_sim_device_fail(dev, MISC_SIM_FAIL_WRITE);
+	ret = misc_sim_file_delay(iocb) ?:
+	      misc_sim_device_fail(dev, MISC_SIM_FAIL_WRITE);
 	if (ret)
 		return ret;
 
@@ -362,16 +356,18 @@ static __poll_t misc_sim_poll(struct file *file, struct poll_table_struct *wait)
 long misc_sim_file_info(struct misc_sim_file *f, void __user *arg)
 {
 	struct misc_sim_info info = {};
-	size_t length;
 	int ret;
 
 	ret = misc_sim_device_fail(f->dev, MISC_SIM_FAIL_IOCTL);
 	if (ret)
 		return ret;
 
-	info.generation = misc_sim_device_current(f->dev, &length);
+	struct misc_sim_message *msg __free(misc_sim_message_put) =
+		misc_sim_device_message(f->dev);
+
+	info.generation = msg->generation;
 	info.seen = atomic64_read(&f->seen);
-	info.length = length;
+	info.length = msg->length;
 	info.capacity = f->dev->capacity;
 
 	return copy_to_user(arg, &info, sizeof(info)) ? -EFAULT : 0;

@@ -359,11 +359,11 @@ impl SimFile {
     pub(crate) fn info(&self, arg: UserPtr) -> Result<isize> {
         self.dev.fail(Fault::FailIoctl)?;
 
-        let (generation, length) = self.dev.current();
+        let message = self.dev.message();
         let info = Info {
-            generation,
+            generation: message.generation(),
             seen: self.seen(),
-            length: length as u32,
+            length: message.len() as u32,
             capacity: self.dev.capacity as u32,
             flags: 0,
             reserved: 0,

@@ -45,26 +45,19 @@ static int misc_sim_check_config(const struct misc_sim_config *config)
 	    config->length > config->capacity)
 		return -EMSGSIZE;
 	if (config->period_us && (config->period_us < MISC_SIM_PERIOD_US_MIN ||
-				  config->period_us > MISC_SIM_PERIOD_US_MAX))
-		return -EINVAL;
-	if (config->period_us && config->kind == MISC_SIM_KIND_CHANNEL)
+				  config->period_us > MISC_SIM_PERIOD_US_MAX ||
+				  config->kind == MISC_SIM_KIND_CHANNEL))
 		return -EINVAL;
 	if (!in_range(config->mode, 1, 0777))
 		return -EINVAL;
 	return 0;
 }
 
-static const struct file_operations *misc_sim_fops(enum misc_sim_kind kind)
-{
-	switch (kind) {
-	case MISC_SIM_KIND_STREAM:
-		return &misc_sim_stream_fops;
-	case MISC_SIM_KIND_CHANNEL:
-		return &misc_sim_channel_fops;
-	default:
-		return &misc_sim_message_fops;
-	}
-}
+static const struct file_operations * const misc_sim_fops[] = {
+	[MISC_SIM_KIND_MESSAGE]	= &misc_sim_message_fops,
+	[MISC_SIM_KIND_STREAM]	= &misc_sim_stream_fops,
+	[MISC_SIM_KIND_CHANNEL]	= &misc_sim_channel_fops,
+};
 
 static int misc_sim_register_peer(struct misc_sim_device *dev, struct device *parent)
 {
@@ -120,7 +113,7 @@ struct misc_sim_device *misc_sim_instance_create(const char *name,
 	snprintf(dev->name, sizeof(dev->name), MISC_SIM_NAME "-%s", name);
 	dev->misc.minor = MISC_DYNAMIC_MINOR;
 	dev->misc.name = dev->name;
-	dev->misc.fops = misc_sim_fops(config->kind);
+	dev->misc.fops = misc_sim_fops[config->kind];
 	dev->misc.groups = misc_sim_groups;
 	dev->misc.parent = parent;
 	dev->misc.mode = config->mode;

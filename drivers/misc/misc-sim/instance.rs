@@ -13,6 +13,7 @@ use crate::{
         Kind,
         Peer,
         CAPACITY_MAX,
+        MODE,
         NAME_MAX,
         PERIOD_US_MAX,
         PERIOD_US_MIN, //
@@ -71,10 +72,10 @@ fn check_config(config: &Config) -> Result {
     {
         return Err(EMSGSIZE);
     }
-    if config.period_us != 0 && !(PERIOD_US_MIN..=PERIOD_US_MAX).contains(&config.period_us) {
-        return Err(EINVAL);
-    }
-    if config.period_us != 0 && config.kind == Kind::Channel {
+    if config.period_us != 0
+        && (!(PERIOD_US_MIN..=PERIOD_US_MAX).contains(&config.period_us)
+            || config.kind == Kind::Channel)
+    {
         return Err(EINVAL);
     }
     if !(1..=0o777).contains(&config.mode) {
@@ -121,6 +122,7 @@ fn register_peer(
 
     let name = CString::try_from_fmt(fmt!("{}.peer", &*dev.name))?;
     let options = MiscDeviceOptions {
+        mode: MODE as u16,
         parent,
         ..MiscDeviceOptions::new(&name)
     };
@@ -139,20 +141,17 @@ fn register_node(
     let options = MiscDeviceOptions {
         mode: config.mode as u16,
         parent,
-        group: Some(&sysfs::GROUP),
+        group: Some(match config.kind {
+            Kind::Channel => &sysfs::CHANNEL_GROUP,
+            _ => &sysfs::GROUP,
+        }),
         ..MiscDeviceOptions::new(&dev.name)
     };
 
     Ok(match config.kind {
         Kind::Message => Node::Message(register(dev, options)?),
         Kind::Stream => Node::Stream(register(dev, options)?),
-        Kind::Channel => Node::Channel(register(
-            dev,
-            MiscDeviceOptions {
-                group: Some(&sysfs::CHANNEL_GROUP),
-                ..options
-            },
-        )?),
+        Kind::Channel => Node::Channel(register(dev, options)?),
     })
 }
 
@@ -201,12 +200,17 @@ impl Instance {
     /// `parent` is the device on the bus. The name of the node ends with BUS:DEVICE. The name of a
     /// directory in configfs cannot contain a colon.
     ///
-    /// Fails as [`Instance::create`] does.
+    /// Fails as [`Instance::create`] does, or with [`ENODEV`] while the default instance does not
+    /// exist.
     pub(crate) fn probe(
         parent: &device::Device<Bound>,
         config: &Config,
         faults: Arc<Faults>,
     ) -> Result<Self> {
+        if !allowed() {
+            return Err(ENODEV);
+        }
+
         let name = CString::try_from_fmt(fmt!("platform:{}", parent.name()))?;
         let bytes = name.to_bytes();
 

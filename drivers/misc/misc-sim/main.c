@@ -49,10 +49,8 @@ static int __init misc_sim_init(void)
 
 	/* Bind the devices that probe() has refused so far. */
 	misc_sim_instances_allow();
-	ret = driver_attach(&misc_sim_platform_driver.driver) ?:
-	      misc_sim_i2c_attach();
-	if (ret)
-		pr_warn(MISC_SIM_NAME ": failed to bind some devices: %d\n", ret);
+	if (driver_attach(&misc_sim_platform_driver.driver) || misc_sim_i2c_attach())
+		pr_warn(MISC_SIM_NAME ": failed to bind some devices\n");
 	return 0;
 
 err_config:

@@ -202,7 +202,14 @@ mod tests {
             let message = Message::create(&data, GFP_KERNEL)?;
 
             for index in 0..4 {
-                assert!(message.page(index).is_ok());
+                let page = message.page(index)?;
+                let left = length.saturating_sub(index * PAGE_SIZE).min(PAGE_SIZE);
+                let mut copy = KVVec::from_elem(b'x', PAGE_SIZE, GFP_KERNEL)?;
+
+                // SAFETY: `copy` is valid for writes, and nobody else uses the page.
+                unsafe { page.read_raw(copy.as_mut_ptr(), 0, PAGE_SIZE) }?;
+                assert!(copy[..left].iter().all(|c| *c == b'd'));
+                assert!(copy[left..].iter().all(|c| *c == 0));
             }
         }
         Ok(())

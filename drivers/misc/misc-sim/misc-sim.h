@@ -290,7 +290,7 @@ struct misc_sim_channel {
  * struct misc_sim_device - a device and its node
  */
 struct misc_sim_device {
-	/** @misc: the node, named @name; only for instance.c and sysfs.c */
+	/** @misc: the node, named @name; only for instance.c, file.c and sysfs.c */
 	struct miscdevice misc;
 
 	/** @ref: one reference for the registration, one per open file */
@@ -411,6 +411,9 @@ struct misc_sim_file {
 	/** @close: as @open, tells the peer that the file is closed */
 	struct misc_sim_packet *close;
 
+	/** @wrote: a message was written through this file of a channel; guarded by its lock */
+	bool wrote;
+
 	/** @list: entry in &misc_sim_channel.files, guarded by its lock */
 	struct list_head list;
 };
@@ -483,7 +486,6 @@ int misc_sim_device_publish(struct misc_sim_device *dev,
 int misc_sim_device_store(struct misc_sim_device *dev,
 			  struct misc_sim_message *msg, const u64 *expected);
 struct misc_sim_message *misc_sim_device_message(struct misc_sim_device *dev);
-u64 misc_sim_device_current(struct misc_sim_device *dev, size_t *length);
 
 DEFINE_FREE(misc_sim_device_put, struct misc_sim_device *,
 	    IS_ERR_OR_NULL(_T) ? (void)0 : misc_sim_device_put(_T))

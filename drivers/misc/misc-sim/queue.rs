@@ -204,6 +204,15 @@ impl Queue {
     }
 }
 
+/// An open file of the device, if the peer reads records.
+pub(crate) struct OpenFile {
+    /// The [`Contents::Open`] of the file.
+    pub(crate) open: Arc<Packet>,
+
+    /// Whether a message was written through the file.
+    pub(crate) wrote: bool,
+}
+
 /// The part of a channel that its lock guards.
 pub(crate) struct State {
     device: Queue,
@@ -212,9 +221,8 @@ pub(crate) struct State {
     /// Whether the peer is open.
     pub(crate) opened: bool,
 
-    /// The [`Contents::Open`] of each open file of the device, by its number. Empty without
-    /// records.
-    pub(crate) files: RBTree<u64, Arc<Packet>>,
+    /// The open files of the device, by their numbers. Empty without records.
+    pub(crate) files: RBTree<u64, OpenFile>,
 
     /// Number of the last file.
     pub(crate) last_file: u64,
@@ -251,12 +259,17 @@ impl State {
         remove_from(&mut self.taken, packet)
     }
 
+    /// Removes a packet from the queue of the peer. Returns [`None`] if it is not there.
+    pub(crate) fn remove_queued(&mut self, packet: &Packet) -> Option<ListArc<Packet>> {
+        remove_from(&mut self.peer.packets, packet)
+    }
+
     /// Removes a packet from those that the peer has taken, or from its queue.
     ///
     /// Returns [`None`] if it is in neither.
     pub(crate) fn remove(&mut self, packet: &Packet) -> Option<ListArc<Packet>> {
         self.remove_taken(packet)
-            .or_else(|| remove_from(&mut self.peer.packets, packet))
+            .or_else(|| self.remove_queued(packet))
     }
 
     /// Drops everything but messages from the queue of the peer, and what the peer has taken.

@@ -46,25 +46,29 @@ struct RmiscSim {
     #[pin]
     _config: configfs::Subsystem<config::Root>,
     #[pin]
-    _driver: driver::Registration<kernel::platform::Adapter<platform::Driver>>,
+    driver: Driver,
 }
 
-fn create_default() -> Result<Instance> {
+type Driver = driver::Registration<kernel::platform::Adapter<platform::Driver>>;
+
+fn create_default(driver: &Driver) -> Result<Instance> {
     let instance = Instance::create(c"0", &Config::default(), Faults::new()?, None)?;
 
+    // Bind the devices that probe() has refused so far.
     instance::allow();
+    if driver.attach().is_err() {
+        pr_warn!("failed to bind some devices\n");
+    }
     Ok(instance)
 }
 
 impl kernel::InPlaceModule for RmiscSim {
-    /// Unlike in C, `probe()` does not refuse devices until the default instance exists, because
-    /// there is no abstraction for `driver_attach()`, which would bind them afterwards.
     fn init(module: &'static ThisModule) -> impl PinInit<Self, Error> {
         try_pin_init!(Self {
-            _driver <- driver::Registration::new(c"rmisc-sim", module),
+            driver <- driver::Registration::new(c"rmisc-sim", module),
             _config <- config::subsystem(),
             // Last, because nothing may fail once user space can open a node.
-            _default: create_default()?,
+            _default: create_default(&driver)?,
         })
     }
 }

@@ -41,11 +41,8 @@ static ssize_t misc_sim_stream_read_iter(struct kiocb *iocb, struct iov_iter *to
 	if (!iov_iter_count(to))
 		return 0;
 
-	ret = misc_sim_file_delay(iocb);
-	if (ret)
-		return ret;
-
-	ret = misc_sim_file_lock_message(iocb, misc_sim_file_unseen,
+	ret = misc_sim_file_delay(iocb) ?:
+	      misc_sim_file_lock_message(iocb, misc_sim_file_unseen,
 					 misc_sim_stream_pin);
 	if (ret)
 		return ret;
@@ -79,12 +76,9 @@ static long misc_sim_stream_ioctl(struct file *file, unsigned int cmd,
 	if (misc_sim_device_gone(f->dev))
 		return -ENODEV;
 
-	switch (cmd) {
-	case MISC_SIM_IOC_INFO:
-		return misc_sim_file_info(f, (void __user *)arg);
-	default:
+	if (cmd != MISC_SIM_IOC_INFO)
 		return -ENOTTY;
-	}
+	return misc_sim_file_info(f, (void __user *)arg);
 }
 
 /* No splice: it would sleep with the pipe's mutex held. */

@@ -133,10 +133,10 @@ impl MiscDevice for StreamFile {
             return Err(ENODEV);
         }
 
-        match cmd {
-            IOC_INFO => this.file.info(UserPtr::from_addr(arg)),
-            _ => Err(ENOTTY),
+        if cmd != IOC_INFO {
+            return Err(ENOTTY);
         }
+        this.file.info(UserPtr::from_addr(arg))
     }
 
     fn show_fdinfo(this: Pin<&Self>, m: &SeqFile, _file: &File) {

@@ -27,10 +27,10 @@ static DEVICE_ATTR_RO(generation);
 static ssize_t length_show(struct device *dev, struct device_attribute *attr,
 			   char *buf)
 {
-	size_t length;
+	struct misc_sim_message *msg __free(misc_sim_message_put) =
+		misc_sim_device_message(to_misc_sim_device(dev));
 
-	misc_sim_device_current(to_misc_sim_device(dev), &length);
-	return sysfs_emit(buf, "%zu\n", length);
+	return sysfs_emit(buf, "%zu\n", msg->length);
 }
 static DEVICE_ATTR_RO(length);
 

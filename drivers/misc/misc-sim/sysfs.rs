@@ -38,9 +38,7 @@ impl MiscDeviceAttribute for Length {
     const NAME: &'static CStr = c"length";
 
     fn show(dev: &Arc<Device>, f: &mut Formatter<'_>) -> Result {
-        let (_, length) = dev.current();
-
-        Ok(writeln!(f, "{length}")?)
+        Ok(writeln!(f, "{}", dev.message().len())?)
     }
 }
 

@@ -79,10 +79,7 @@ static void expect_current(struct kunit *test, struct misc_sim_device *dev,
 			   u64 generation, const char *text)
 {
 	struct misc_sim_message *msg = misc_sim_device_message(dev);
-	size_t length;
 
-	KUNIT_EXPECT_EQ(test, misc_sim_device_current(dev, &length), generation);
-	KUNIT_EXPECT_EQ(test, length, strlen(text));
 	KUNIT_EXPECT_EQ(test, msg->generation, generation);
 	KUNIT_EXPECT_EQ(test, msg->length, strlen(text));
 	if (msg->length == strlen(text))

@@ -27,6 +27,12 @@ static const char text[] = "kept on the chip";
 
 #define TEXT_LEN	(sizeof(text) - 1)
 
+struct writer {
+	struct file *file;
+	struct completion done;
+	ssize_t ret;
+};
+
 /* The tests change the settings only while no transfer is under way. */
 struct i2c_test {
 	struct i2c_adapter adapter;
@@ -40,6 +46,9 @@ struct i2c_test {
 	bool stall;			/* each transfer waits for @go */
 	struct completion stalled;
 	struct completion go;
+	struct writer writers[2];
+	int running;			/* writers that were started */
+	struct task_struct *unbind;	/* thread, or NULL */
 };
 
 static s32 smbus_xfer(struct i2c_adapter *adapter, u16 addr, unsigned short flags,
@@ -314,19 +323,13 @@ static void i2c_removal_unplugs(struct kunit *test)
 	expect_no_client(test);
 }
 
-struct writer {
-	struct file *file;
-	struct completion done;
-	ssize_t ret;
-};
-
 static int write_in_thread(void *data)
 {
 	struct writer *writer = data;
 	loff_t pos = 0;
 
 	writer->ret = kernel_write(writer->file, text, TEXT_LEN, &pos);
-	complete(&writer->done);
+	complete_all(&writer->done);
 	return 0;
 }
 
@@ -338,11 +341,22 @@ static int unbind_in_thread(void *data)
 	return 0;
 }
 
+/* Also if an assertion fails: the threads use the adapter. */
+static void end_threads(void *data)
+{
+	struct i2c_test *priv = data;
+
+	complete_all(&priv->go);
+	for (int i = 0; i < priv->running; i++)
+		wait_for_completion(&priv->writers[i].done);
+	if (priv->unbind)
+		kthread_stop_put(priv->unbind);
+}
+
 /* Unplugging waits for the transfer under way, and none follows. */
 static void i2c_unplug_waits_for_transfer(struct kunit *test)
 {
-	struct writer writers[2] = {};
-	struct task_struct *unbind;
+	struct task_struct *task;
 	struct i2c_test *priv = test->priv;
 	struct misc_sim_device *sim;
 	unsigned long deadline = jiffies + DEADLINE;
@@ -350,18 +364,21 @@ static void i2c_unplug_waits_for_transfer(struct kunit *test)
 
 	sim = misc_sim_device_get(i2c_get_clientdata(priv->client));
 	priv->stall = true;
-	for (int i = 0; i < ARRAY_SIZE(writers); i++) {
-		writers[i].file = file;
-		init_completion(&writers[i].done);
-		KUNIT_ASSERT_FALSE(test, IS_ERR(kthread_run(write_in_thread, &writers[i],
-							    "writer")));
+	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, end_threads, priv), 0);
+	for (int i = 0; i < ARRAY_SIZE(priv->writers); i++) {
+		priv->writers[i].file = file;
+		init_completion(&priv->writers[i].done);
+		task = kthread_run(write_in_thread, &priv->writers[i], "writer");
+		KUNIT_ASSERT_FALSE(test, IS_ERR(task));
+		priv->running++;
 		if (!i)
 			KUNIT_ASSERT_NE(test, wait_for_completion_timeout(&priv->stalled,
 									  DEADLINE), 0);
 	}
-	unbind = kthread_run(unbind_in_thread, priv, "unbind");
-	KUNIT_ASSERT_FALSE(test, IS_ERR(unbind));
-	get_task_struct(unbind);
+	task = kthread_create(unbind_in_thread, priv, "unbind");
+	KUNIT_ASSERT_FALSE(test, IS_ERR(task));
+	priv->unbind = get_task_struct(task);
+	wake_up_process(task);
 	while (!misc_sim_device_gone(sim)) {
 		KUNIT_ASSERT_TRUE(test, time_before(jiffies, deadline));
 		fsleep(1000);
@@ -373,12 +390,13 @@ static void i2c_unplug_waits_for_transfer(struct kunit *test)
 
 	/* The first writer finishes its transfers. The other one has none. */
 	complete_all(&priv->go);
-	for (int i = 0; i < ARRAY_SIZE(writers); i++) {
-		KUNIT_ASSERT_NE(test, wait_for_completion_timeout(&writers[i].done, DEADLINE),
-				0);
-		KUNIT_EXPECT_EQ(test, writers[i].ret, -ENODEV);
+	for (int i = 0; i < ARRAY_SIZE(priv->writers); i++) {
+		struct writer *writer = &priv->writers[i];
+
+		KUNIT_ASSERT_NE(test, wait_for_completion_timeout(&writer->done, DEADLINE), 0);
+		KUNIT_EXPECT_EQ(test, writer->ret, -ENODEV);
 	}
-	kthread_stop_put(unbind);
+	kunit_release_action(test, end_threads, priv);
 	KUNIT_EXPECT_NULL(test, priv->client->dev.driver);
 	KUNIT_EXPECT_EQ(test, priv->transfers, 1 + 3);
 	expect_chip(test, text, TEXT_LEN);

@@ -7,7 +7,6 @@
 #define _MISC_SIM_CALLERS_H
 
 #include <sys/ioctl.h>
-#include <sys/utsname.h>
 #include "records.h"
 
 #define TYPE		'x'	/* that the peer listens to */
@@ -49,11 +48,11 @@ static inline struct listening open_listening(struct __test_metadata *_metadata,
 
 static inline __u32 caller_flags(void)
 {
-	struct utsname name;
+	char bits[8] = "";
 
-	if (sizeof(long) == 8 || uname(&name) || !strstr(name.machine, "64"))
-		return 0;
-	return MISC_SIM_RECORD_F_COMPAT;
+	/* Not uname(), which depends on the personality. */
+	read_file("/sys/kernel/address_bits", bits, sizeof(bits));
+	return sizeof(long) == 4 && !strcmp(bits, "64\n") ? MISC_SIM_RECORD_F_COMPAT : 0;
 }
 
 struct caller {

@@ -130,6 +130,7 @@ TEST_F(caller, peer_is_killed)
 	struct caller caller;
 	struct record record;
 	pid_t pid = fork();
+	int code;
 
 	ASSERT_LE(0, pid);
 	if (!pid) {
@@ -140,7 +141,8 @@ TEST_F(caller, peer_is_killed)
 	close(self->at.peer);
 	start_caller(_metadata, &caller, self->at.device, _IO(TYPE, 1), NULL);
 	expect_error(_metadata, &caller, EIO);
-	EXPECT_EQ(pid, waitpid(pid, NULL, 0));
+	EXPECT_EQ(SIGKILL, await_exit(_metadata, pid, &code));
+	EXPECT_EQ(CLD_KILLED, code);
 }
 
 /* An answer is not mistaken for that of a request to an older peer. */

@@ -181,7 +181,10 @@ TEST_F(fault, fail_write)
 {
 	struct channel c = open_channel(_metadata, &self->it, O_NONBLOCK);
 
+	fill_queue(_metadata, c.ends[DEVICE]);
 	inject(_metadata, &self->it, "fail_write", 1, 1);
+	EXPECT_ERRNO(EAGAIN, write(c.ends[DEVICE], text, TEXT_LEN));
+	expect_queue(_metadata, c.ends[PEER], 0);
 	EXPECT_ERRNO(EMSGSIZE, write(c.ends[DEVICE], bad_page(_metadata), 4097));
 	EXPECT_EQ(0, write(c.ends[DEVICE], text, 0));
 	publish(_metadata, c.ends[PEER], "in", 2);

@@ -236,37 +236,6 @@ TEST_F(uring, read_after_another_read)
 	}
 }
 
-/*
- * Cancel the only request, a read or write that waits. A cancellation does not find a
- * request that is on its way to a worker or back, so try again until it completes.
- */
-static void cancel_request(struct __test_metadata *_metadata, struct io_uring *ring)
-{
-	long long deadline = now_ms() + DEADLINE_MS;
-	struct io_uring_sqe cancel = {
-		.opcode = IORING_OP_ASYNC_CANCEL,
-		.cancel_flags = IORING_ASYNC_CANCEL_ANY,
-		.fd = -1,
-		.user_data = 1,
-	};
-	struct uring_completion cqe;
-	bool canceled = false;
-
-	while (!canceled) {
-		ASSERT_LT(now_ms(), deadline);
-		uring_submit(_metadata, ring, &cancel);
-		do {
-			cqe = uring_next(_metadata, ring);
-			if (cqe.user_data)
-				continue;
-			EXPECT_TRUE(cqe.res == -ECANCELED || cqe.res == -EINTR)
-				TH_LOG("%d", cqe.res);
-			canceled = true;
-		} while (!cqe.user_data);
-	}
-	EXPECT_FALSE(uring_is_done(ring));
-}
-
 TEST_F(uring, multishot_read)
 {
 	struct channel c = open_channel(_metadata, &self->it, 0);
@@ -287,7 +256,7 @@ TEST_F(uring, multishot_read)
 			uring_expect_shot(_metadata, &self->ring, &self->buffers, text + 6, 2);
 		}
 		EXPECT_FALSE(uring_is_done(&self->ring));
-		cancel_request(_metadata, &self->ring);
+		uring_cancel_request(_metadata, &self->ring);
 	}
 }
 
@@ -320,12 +289,12 @@ TEST_F(uring, cancel)
 		for (j = 0; j < ARRAY_SIZE(modes); j++) {
 			submit_read(_metadata, &self->ring, c.ends[i], buf, modes[j]);
 			EXPECT_FALSE(uring_is_done(&self->ring));
-			cancel_request(_metadata, &self->ring);
+			uring_cancel_request(_metadata, &self->ring);
 
 			fill_queue(_metadata, c.ends[i]);
 			submit_write(_metadata, &self->ring, c.ends[i], modes[j]);
 			EXPECT_FALSE(uring_is_done(&self->ring));
-			cancel_request(_metadata, &self->ring);
+			uring_cancel_request(_metadata, &self->ring);
 			expect_queue(_metadata, c.ends[!i], 0);
 			EXPECT_EQ(0, poll_now(_metadata, c.ends[!i]) & READABLE);
 		}

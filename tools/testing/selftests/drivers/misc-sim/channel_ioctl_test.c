@@ -5,6 +5,8 @@
  * See channel_caller_test.c for what ends a call.
  */
 
+#include <linux/fiemap.h>
+#include <linux/fs.h>
 #include "callers.h"
 
 #define CALLERS		8
@@ -259,6 +261,38 @@ TEST_F(ioctl, listen)
 	EXPECT_EQ(0, send_listen(self->at.peer, 255));
 	EXPECT_EQ(0, send_listen(self->at.peer, TYPE));
 	expect_answers(_metadata, &self->at);
+}
+
+TEST_F(ioctl, listen_with_payload)
+{
+	struct misc_sim_record head = { .type = MISC_SIM_RECORD_LISTEN, .arg = 255 };
+
+	EXPECT_ERRNO(EINVAL, send_record(self->at.peer, head, text, TEXT_LEN));
+	EXPECT_ERRNO(ENOTTY, ioctl(self->at.device, _IO(255, 1), NULL));
+}
+
+/* No peer can answer these. */
+TEST_F(ioctl, handled_by_the_kernel)
+{
+	static const struct {
+		unsigned int cmd;
+		int error;
+	} calls[] = {
+		{ FIOCLEX }, { FIONCLEX }, { FIONBIO }, { FIOASYNC }, { FIGETBSZ },
+		{ FIOQSIZE, ENOTTY }, { FICLONE, EBADF }, { FS_IOC_FIEMAP, EOPNOTSUPP },
+	};
+	unsigned int i;
+	int arg, ret;
+
+	for (i = 0; i < 256; i++)
+		EXPECT_EQ(0, send_listen(self->at.peer, i));
+	for (i = 0; i < ARRAY_SIZE(calls); i++) {
+		arg = 0;
+		ret = ioctl(self->at.device, calls[i].cmd, &arg);
+		EXPECT_EQ(calls[i].error, ret ? errno : 0)
+			TH_LOG("%#x", calls[i].cmd);
+	}
+	expect_no_record(_metadata, self->at.peer);
 }
 
 /* stdio and Python call isatty() whenever they open a file. */

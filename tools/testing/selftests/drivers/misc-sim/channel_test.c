@@ -3,9 +3,11 @@
  * Channels of misc-sim: what is written on one node is read on the other
  */
 
+#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include "channel.h"
+#include "uevents.h"
 
 #define READERS		4
 #define NUMBERS		2000	/* sent to all readers together */
@@ -102,6 +104,32 @@ TEST_F(channel, longest_name)
 	c = open_channel(_metadata, &inst, O_NONBLOCK);
 	send_number(_metadata, c.ends[DEVICE], 1);
 	expect_number(_metadata, c.ends[PEER], 1);
+}
+
+/* The peer is there before the device, and longer. */
+TEST_F(channel, uevents)
+{
+	static const char * const events[] = {
+		"add@%s.peer", "add@%s", "remove@%s", "remove@%s.peer",
+	};
+	char expected[2 * PATH_LEN], buf[8192];
+	int fd = open_uevents(SOCK_NONBLOCK);
+	const char *event;
+	unsigned int i;
+
+	if (fd < 0)
+		SKIP(return, "no uevents");
+
+	plug_channel(_metadata, &self->it);
+	unplug(_metadata, &self->it);
+	for (i = 0; i < ARRAY_SIZE(events); i++) {
+		event = next_uevent(fd, &self->it, buf, sizeof(buf));
+		ASSERT_TRUE(!!event);
+		snprintf(expected, sizeof(expected), events[i],
+			 self->it.sysfs + strlen("/sys"));
+		EXPECT_STREQ(expected, event);
+	}
+	EXPECT_TRUE(!next_uevent(fd, &self->it, buf, sizeof(buf)));
 }
 
 /* A channel has no current message, so it has neither a generation nor a length. */
@@ -493,12 +521,18 @@ TEST_F(channel, no_mmap)
 TEST_F(channel, no_splice)
 {
 	struct channel c = open_channel(_metadata, &self->it, O_NONBLOCK);
+	int file = memfd_create("misc-sim", MFD_CLOEXEC);
 	int i, pipe[2], queued = -1;
+	off_t offset = 0;
 
+	ASSERT_LE(0, file);
+	publish(_metadata, file, "in the file", 11);
 	ASSERT_EQ(0, pipe2(pipe, O_CLOEXEC | O_NONBLOCK));
 	publish(_metadata, pipe[1], "in the pipe", 11);
 	for (i = 0; i < ENDS; i++) {
 		publish(_metadata, c.ends[!i], text, TEXT_LEN);
+		EXPECT_ERRNO(EINVAL, sendfile(file, c.ends[i], NULL, 4096));
+		EXPECT_ERRNO(EINVAL, sendfile(c.ends[i], file, &offset, 4096));
 		EXPECT_ERRNO(EINVAL, splice(c.ends[i], NULL, pipe[1], NULL, 4096, 0));
 		EXPECT_ERRNO(EINVAL, splice(pipe[0], NULL, c.ends[i], NULL, 4096, 0));
 		ASSERT_EQ(0, ioctl(pipe[0], FIONREAD, &queued));

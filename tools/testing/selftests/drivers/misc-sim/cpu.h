@@ -23,4 +23,12 @@ static inline void pin_to_first_cpu(struct __test_metadata *_metadata)
 	ASSERT_EQ(0, sched_setaffinity(0, sizeof(first), &first));
 }
 
+/* While the caller is urgent and can run, other threads on its CPU do not. */
+static inline bool set_urgent(bool urgent)
+{
+	struct sched_param param = { .sched_priority = urgent };
+
+	return !sched_setscheduler(0, urgent ? SCHED_FIFO : SCHED_OTHER, &param);
+}
+
 #endif /* _MISC_SIM_CPU_H */

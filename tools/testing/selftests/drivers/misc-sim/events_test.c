@@ -112,6 +112,15 @@ TEST_F(events, bad_bits)
 	EXPECT_EQ(WRITABLE | POLLPRI, poll_now(_metadata, c.ends[DEVICE]));
 }
 
+TEST_F(events, with_payload)
+{
+	struct channel c = open_records(_metadata, &self->it, O_NONBLOCK);
+	struct misc_sim_record head = { .type = MISC_SIM_RECORD_EVENTS, .arg = POLLPRI };
+
+	EXPECT_ERRNO(EINVAL, send_record(c.ends[PEER], head, text, TEXT_LEN));
+	EXPECT_EQ(WRITABLE, poll_now(_metadata, c.ends[DEVICE]));
+}
+
 TEST_F(events, reset_when_peer_closes)
 {
 	struct channel c = open_records(_metadata, &self->it, O_NONBLOCK);

@@ -40,6 +40,26 @@ TEST_F(fault, fail_open)
 		       strlen(variant->driver->greeting));
 }
 
+/* The kernel calls the driver again for these errors. */
+TEST_F(fault, fail_open_twice)
+{
+	static const int errors[] = { ESTALE, ECHILD };
+	unsigned int i;
+	char value[16];
+
+	plug(_metadata, &self->it);
+	for (i = 0; i < ARRAY_SIZE(errors); i++) {
+		snprintf(value, sizeof(value), "%d", errors[i]);
+		configure(_metadata, &self->it, "errno", value);
+		inject(_metadata, &self->it, "fail_open", 1, 1);
+		close(open_node(_metadata, self->it.node, O_RDWR));
+		expect_file(_metadata, self->it.dir, "fail_open/times", "0\n");
+		inject(_metadata, &self->it, "fail_open", 1, 2);
+		EXPECT_ERRNO(errors[i], open(self->it.node, O_RDWR));
+		close(open_node(_metadata, self->it.node, O_RDWR));
+	}
+}
+
 TEST_F(fault, fail_read_every_third)
 {
 	unsigned int i;
@@ -87,6 +107,30 @@ TEST_F(fault, fail_read_through_every_call)
 	expect_greeting(_metadata, fd, variant->driver);
 }
 
+/* io_uring takes EOPNOTSUPP to mean that the call would have to sleep. */
+TEST_F(fault, uring_tries_again)
+{
+	struct io_uring_sqe request;
+	struct io_uring ring;
+	char buf[TEXT_LEN];
+	int fd;
+
+	if (!uring_init(_metadata, &ring))
+		return;
+
+	configure(_metadata, &self->it, "errno", "95");
+	fd = plug_and_open(_metadata, &self->it, O_RDWR);
+	inject(_metadata, &self->it, "fail_write", 1, 1);
+	request = uring_rw_request(IORING_OP_WRITE, fd, text, TEXT_LEN, -1);
+	EXPECT_EQ(TEXT_LEN, uring_complete(_metadata, &ring, &request));
+	expect_file(_metadata, self->it.dir, "fail_write/times", "0\n");
+	inject(_metadata, &self->it, "fail_read", 1, 1);
+	request = uring_read_request(fd, buf, sizeof(buf));
+	EXPECT_EQ(TEXT_LEN, uring_complete(_metadata, &ring, &request));
+	EXPECT_EQ(0, memcmp(text, buf, TEXT_LEN));
+	expect_file(_metadata, self->it.dir, "fail_read/times", "0\n");
+}
+
 TEST_F(fault, fail_read_is_not_counted_at_end)
 {
 	char buf[64];
@@ -95,6 +139,7 @@ TEST_F(fault, fail_read_is_not_counted_at_end)
 	inject(_metadata, &self->it, "fail_read", 2, -1);
 	fd = plug_and_open(_metadata, &self->it, O_RDONLY);
 	expect_greeting(_metadata, fd, variant->driver);
+	EXPECT_EQ(0, read(fd, buf, 0));
 	EXPECT_EQ(0, read(fd, buf, sizeof(buf)));
 	EXPECT_EQ(0, read(fd, buf, sizeof(buf)));
 	EXPECT_ERRNO(EIO, pread(fd, buf, sizeof(buf), 0));
@@ -119,6 +164,7 @@ TEST_F(fault, fail_read_is_not_counted_without_message)
 
 TEST_F(fault, fail_write)
 {
+	char *bad = bad_page(_metadata);
 	struct misc_sim_info before;
 	int fd;
 
@@ -126,7 +172,8 @@ TEST_F(fault, fail_write)
 	before = start_reading(_metadata, fd);
 	inject(_metadata, &self->it, "fail_write", 1, 2);
 	EXPECT_ERRNO(EIO, write(fd, "new", 3));
-	EXPECT_ERRNO(EIO, write(fd, "new", 3));
+	EXPECT_ERRNO(EIO, write(fd, bad, 3));
+	EXPECT_ERRNO(EFAULT, write(fd, bad, 3));
 	expect_unchanged(_metadata, fd, self->it.node, &before);
 	publish(_metadata, fd, "new", 3);
 	expect_rest(_metadata, fd, "new", 3);

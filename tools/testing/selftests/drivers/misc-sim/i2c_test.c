@@ -13,6 +13,7 @@
 #include "files.h"
 #include "info.h"
 #include "polling.h"
+#include "stamp.h"
 #include "variants.h"
 
 #define I2C		"/sys/bus/i2c/devices"
@@ -282,60 +283,39 @@ TEST_F(i2c, may_sleep)
 }
 
 #define WRITERS		4
-#define WRITES		50
+#define WRITES		50	/* of each writer, on average */
 
-struct writer {
-	pthread_t thread;
-	int fd;
-	char byte;
-	int failed;
-};
-
-static void *keep_writing(void *arg)
+/* Start writers that write at the same time, and wait until they have written a lot. */
+static void keep_chip_busy(struct __test_metadata *_metadata, const char *node,
+			   struct writer *writers, bool *stop)
 {
-	struct writer *writer = arg;
-	char data[CHIP_CAPACITY];
-	int i;
+	int fd = open_node(_metadata, node, O_RDONLY);
+	long long deadline = now_ms() + DEADLINE_MS;
 
-	memset(data, writer->byte, sizeof(data));
-	for (i = 0; i < WRITES; i++) {
-		if (write(writer->fd, data, sizeof(data)) != sizeof(data))
-			writer->failed++;
+	start_writers(_metadata, node, writers, WRITERS, stop);
+	while (get_info(_metadata, fd).generation <= WRITERS * WRITES) {
+		ASSERT_LT(now_ms(), deadline);
+		sched_yield();
 	}
-	return NULL;
-}
-
-static void start_writers(struct __test_metadata *_metadata, const char *node,
-			  struct writer *writers)
-{
-	int i;
-
-	for (i = 0; i < WRITERS; i++) {
-		writers[i] = (struct writer) { .byte = 'a' + i };
-		writers[i].fd = open_node(_metadata, node, O_RDWR);
-		ASSERT_EQ(0, pthread_create(&writers[i].thread, NULL, keep_writing, &writers[i]));
-	}
+	close(fd);
 }
 
 /* The messages of writers reach the chip and the device in the same order. */
 TEST_F(i2c, chip_agrees_with_device)
 {
 	struct writer writers[WRITERS];
-	char data[CHIP_CAPACITY + 1];
-	int fd, i, j;
+	union stamped message;
+	bool stop = false;
+	ssize_t length;
+	int fd;
 
-	start_writers(_metadata, self->node, writers);
-	for (i = 0; i < WRITERS; i++) {
-		ASSERT_EQ(0, pthread_join(writers[i].thread, NULL));
-		EXPECT_EQ(0, writers[i].failed);
-	}
+	keep_chip_busy(_metadata, self->node, writers, &stop);
+	stop_writers(_metadata, writers, WRITERS, &stop);
 	fd = open_node(_metadata, self->node, O_RDONLY);
-	EXPECT_EQ(1 + WRITERS * WRITES, get_info(_metadata, fd).generation);
-	ASSERT_EQ(CHIP_CAPACITY, read(fd, data, sizeof(data)));
-	for (j = 1; j < CHIP_CAPACITY; j++)
-		EXPECT_EQ(data[0], data[j]);
+	length = read(fd, &message, sizeof(message));
+	ASSERT_TRUE(stamp_is_whole(&message.stamp, length));
 	bind_again(_metadata, self->client);
-	expect_current(_metadata, self->node, data, CHIP_CAPACITY);
+	expect_current(_metadata, self->node, &message, length);
 }
 
 static void expect_unplugged(struct __test_metadata *_metadata, int fd, const char *node,
@@ -383,13 +363,14 @@ TEST_F(i2c, removal_of_adapter_unplugs)
 TEST_F(i2c, unbind_under_writers)
 {
 	struct writer writers[WRITERS];
+	bool stop = false;
 	int i;
 
-	start_writers(_metadata, self->node, writers);
+	keep_chip_busy(_metadata, self->node, writers, &stop);
 	unbind_driver(_metadata, self->client);
 	for (i = 0; i < WRITERS; i++) {
-		ASSERT_EQ(0, pthread_join(writers[i].thread, NULL));
-		EXPECT_ERRNO(ENODEV, write(writers[i].fd, text, 1));
+		join_thread(_metadata, writers[i].thread);
+		EXPECT_EQ(ENODEV, writers[i].error);
 	}
 	ASSERT_EQ(0, write_file(I2C_DRIVER "/bind", self->client));
 	EXPECT_EQ(0, access(self->node, F_OK));

@@ -124,6 +124,13 @@ static inline void unplug(struct __test_metadata *_metadata, const struct instan
 	configure(_metadata, inst, "live", "0");
 }
 
+static inline void expect_no_node(struct __test_metadata *_metadata,
+				  const struct instance *inst)
+{
+	EXPECT_ERRNO(ENOENT, access(inst->node, F_OK));
+	EXPECT_ERRNO(ENOENT, access(inst->sysfs, F_OK));
+}
+
 static inline int plug_and_open(struct __test_metadata *_metadata,
 				const struct instance *inst, int flags)
 {

@@ -3,14 +3,13 @@
  * Instances of misc-sim in sysfs, in uevents and in traces
  */
 
-#include <linux/netlink.h>
 #include <semaphore.h>
-#include <sys/socket.h>
 #include "cpu.h"
 #include "deadline.h"
 #include "info.h"
 #include "instance.h"
 #include "tracing.h"
+#include "uevents.h"
 
 #define ROUNDS		100
 
@@ -44,39 +43,6 @@ TEST_F(instance, no_parent_device)
 	free(device);
 	snprintf(path, sizeof(path), "%s/device", self->it.sysfs);
 	EXPECT_ERRNO(ENOENT, access(path, F_OK));
-}
-
-static int open_uevents(int flags)
-{
-	struct sockaddr_nl address = { .nl_family = AF_NETLINK, .nl_groups = 1 };
-	int size = 1 << 20;
-	int fd = socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC | flags, NETLINK_KOBJECT_UEVENT);
-
-	if (fd < 0)
-		return -1;
-	setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size));
-	if (bind(fd, (struct sockaddr *)&address, sizeof(address))) {
-		close(fd);
-		return -1;
-	}
-	return fd;
-}
-
-/* ACTION@DEVPATH of the next uevent of the instance's node, or NULL */
-static const char *next_uevent(int fd, const struct instance *inst, char *buf, size_t size)
-{
-	const char *path = inst->sysfs + strlen("/sys"), *at;
-	ssize_t length;
-
-	while ((length = recv(fd, buf, size - 1, 0)) >= 0 || errno == ENOBUFS) {
-		if (length < 0)
-			continue;
-		buf[length] = '\0';
-		at = strchr(buf, '@');
-		if (at && !strcmp(at + 1, path))
-			return buf;
-	}
-	return NULL;
 }
 
 TEST_F(instance, uevents)
@@ -170,18 +136,18 @@ struct uevent_listener {
 	int fd;
 	const struct instance *inst;
 	sem_t seen;
+	bool urgent;
 	int failures;
 };
 
 /* Use the device as soon as it is announced, as a device manager does. */
 static void *listen_to_uevents(void *arg)
 {
-	struct sched_param urgent = { .sched_priority = 1 };
 	struct uevent_listener *listener = arg;
 	char path[2 * PATH_LEN], buf[8192], value[16];
 	int round;
 
-	sched_setscheduler(0, SCHED_FIFO, &urgent);
+	listener->urgent = set_urgent(true);
 	snprintf(path, sizeof(path), "%s/generation", listener->inst->sysfs);
 	for (round = 0; round < ROUNDS; ) {
 		if (!next_uevent(listener->fd, listener->inst, buf, sizeof(buf)))
@@ -219,6 +185,9 @@ TEST_F(sysfs, complete_before_uevent)
 	}
 	join_thread(_metadata, listener.thread);
 	EXPECT_EQ(0, listener.failures);
+	/* A skip would hide the failure. */
+	if (!listener.urgent && !listener.failures)
+		SKIP(return, "no SCHED_FIFO");
 }
 
 /* Tracepoints */
@@ -237,7 +206,6 @@ FIXTURE_SETUP(trace)
 FIXTURE_TEARDOWN_PARENT(trace)
 {
 	remove_instances(variant->driver);
-	rmdir(TRACING);
 }
 
 TEST_F(trace, unplug)

@@ -372,8 +372,8 @@ TEST_F(latency_uring, stream)
 	}
 }
 
-/* After many attempts to lock the file, io_uring lets a worker sleep. */
-TEST_F(latency_uring, worker_sleeps)
+/* After many attempts to lock the file, io_uring may let a worker sleep. */
+TEST_F(latency_uring, completes_after_contention)
 {
 	int fd = plug_and_open(_metadata, &self->it, O_RDWR);
 	struct io_uring_sqe request;

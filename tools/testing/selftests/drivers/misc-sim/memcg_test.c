@@ -13,10 +13,6 @@
 
 FIXTURE(memcg) {
 	struct instance it;
-	char root[32];		/* where cgroup2 is mounted */
-	char group[64];
-	bool mounted;		/* by this case */
-	bool enabled;		/* by this case */
 };
 
 DRIVER_VARIANTS(memcg);
@@ -38,10 +34,42 @@ static int write_memcg(const char *dir, const char *file, const char *value)
 	return write_file(path, value);
 }
 
+/* Shared with the process of each case */
+static struct cgroups {
+	char root[32];		/* where cgroup2 is mounted */
+	char group[64];
+	bool mounted;		/* by this program */
+	bool enabled;		/* by this program */
+} *cgroups;
+
+static void undo(void)
+{
+	rmdir(cgroups->group);
+	if (cgroups->enabled)
+		write_memcg(cgroups->root, "cgroup.subtree_control", "-memory");
+	if (cgroups->mounted) {
+		umount(cgroups->root);
+		rmdir(cgroups->root);
+	}
+	memset(cgroups, 0, sizeof(*cgroups));
+}
+
+/* A case that takes too long is killed before its teardown. */
+static void __attribute__((constructor)) undo_at_exit(void)
+{
+	cgroups = mmap(NULL, sizeof(*cgroups), PROT_READ | PROT_WRITE,
+		       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (cgroups == MAP_FAILED)
+		exit(KSFT_FAIL);
+	atexit(undo);
+}
+
 FIXTURE_SETUP(memcg)
 {
 	struct statfs fs;
 	cpu_set_t cpu;
+
+	undo();
 
 	if (!driver_is_there(_metadata, variant->driver))
 		return;
@@ -50,38 +78,32 @@ FIXTURE_SETUP(memcg)
 	CPU_SET(sched_getcpu(), &cpu);
 	ASSERT_EQ(0, sched_setaffinity(0, sizeof(cpu), &cpu));
 
-	snprintf(self->root, sizeof(self->root), "/sys/fs/cgroup");
-	if (statfs(self->root, &fs) || fs.f_type != CGROUP2_SUPER_MAGIC) {
-		snprintf(self->root, sizeof(self->root), "/tmp/misc-sim.XXXXXX");
-		ASSERT_TRUE(!!mkdtemp(self->root));
-		self->mounted = !mount("cgroup2", self->root, "cgroup2", 0, NULL);
+	snprintf(cgroups->root, sizeof(cgroups->root), "/sys/fs/cgroup");
+	if (statfs(cgroups->root, &fs) || fs.f_type != CGROUP2_SUPER_MAGIC) {
+		snprintf(cgroups->root, sizeof(cgroups->root), "/tmp/misc-sim.XXXXXX");
+		ASSERT_TRUE(!!mkdtemp(cgroups->root));
+		cgroups->mounted = true;
+		mount("cgroup2", cgroups->root, "cgroup2", 0, NULL);
 	}
-	if (!has_controller(self->root, "cgroup.controllers")) {
-		if (self->mounted)
-			umount(self->root);
-		if (strncmp(self->root, "/sys", strlen("/sys")))
-			rmdir(self->root);
+	if (!has_controller(cgroups->root, "cgroup.controllers"))
 		SKIP(return, "no memory controller in cgroup2");
-	}
-	if (!has_controller(self->root, "cgroup.subtree_control"))
-		self->enabled = !write_memcg(self->root, "cgroup.subtree_control", "+memory");
+	if (!has_controller(cgroups->root, "cgroup.subtree_control"))
+		cgroups->enabled = !write_memcg(cgroups->root, "cgroup.subtree_control",
+						"+memory");
+	/* In a container, this may be impossible. */
+	if (!has_controller(cgroups->root, "cgroup.subtree_control"))
+		SKIP(return, "the memory controller cannot be enabled");
 
-	snprintf(self->group, sizeof(self->group), "%s/misc-sim-ksft", self->root);
-	rmdir(self->group);
-	ASSERT_EQ(0, mkdir(self->group, 0755));
+	snprintf(cgroups->group, sizeof(cgroups->group), "%s/misc-sim-ksft", cgroups->root);
+	rmdir(cgroups->group);
+	ASSERT_EQ(0, mkdir(cgroups->group, 0755));
 	self->it = make_instance(_metadata, variant->driver, PREFIX "a");
 }
 
 FIXTURE_TEARDOWN_PARENT(memcg)
 {
 	remove_instances(variant->driver);
-	rmdir(self->group);
-	if (self->enabled)
-		write_memcg(self->root, "cgroup.subtree_control", "-memory");
-	if (self->mounted) {
-		umount(self->root);
-		rmdir(self->root);
-	}
+	undo();
 }
 
 static long long memory_charged(struct __test_metadata *_metadata, const char *group)
@@ -113,18 +135,18 @@ TEST_F(memcg, messages_are_charged)
 	for (i = 0; i < 8; i++)
 		fds[i] = open_node(_metadata, self->it.node, O_RDWR);
 
-	ASSERT_EQ(0, write_memcg(self->group, "cgroup.procs", "0"));
-	before = memory_charged(_metadata, self->group);
+	ASSERT_EQ(0, write_memcg(cgroups->group, "cgroup.procs", "0"));
+	before = memory_charged(_metadata, cgroups->group);
 	for (i = 0; i < 8; i++) {
 		publish(_metadata, fds[i], buf, length);
 		ASSERT_EQ(1, read(fds[i], buf, 1));
 	}
-	EXPECT_LE(before + 8 * length - stock(), memory_charged(_metadata, self->group));
+	EXPECT_LE(before + 8 * length - stock(), memory_charged(_metadata, cgroups->group));
 	for (i = 0; i < 8; i++)
 		close(fds[i]);
 	ASSERT_EQ(0, rmdir(self->it.dir));
-	EXPECT_GE(before + length + stock(), memory_charged(_metadata, self->group));
-	ASSERT_EQ(0, write_memcg(self->root, "cgroup.procs", "0"));
+	EXPECT_GE(before + length + stock(), memory_charged(_metadata, cgroups->group));
+	ASSERT_EQ(0, write_memcg(cgroups->root, "cgroup.procs", "0"));
 	free(buf);
 }
 
@@ -142,19 +164,19 @@ TEST_F(memcg, channels_are_charged)
 	configure(_metadata, &self->it, "capacity", "1048576");
 	c = open_channel(_metadata, &self->it, O_NONBLOCK);
 
-	ASSERT_EQ(0, write_memcg(self->group, "cgroup.procs", "0"));
+	ASSERT_EQ(0, write_memcg(cgroups->group, "cgroup.procs", "0"));
 	for (end = 0; end < ENDS; end++) {
-		before = memory_charged(_metadata, self->group);
+		before = memory_charged(_metadata, cgroups->group);
 		for (i = 0; i < 8; i++)
 			publish(_metadata, c.ends[end], buf, length);
 		EXPECT_LE(before + 8 * length - stock(),
-			  memory_charged(_metadata, self->group));
+			  memory_charged(_metadata, cgroups->group));
 		for (i = 0; i < 8; i++)
 			ASSERT_EQ(length, read(c.ends[!end], buf, length));
 		EXPECT_GE(before + length + stock(),
-			  memory_charged(_metadata, self->group));
+			  memory_charged(_metadata, cgroups->group));
 	}
-	ASSERT_EQ(0, write_memcg(self->root, "cgroup.procs", "0"));
+	ASSERT_EQ(0, write_memcg(cgroups->root, "cgroup.procs", "0"));
 	free(buf);
 }
 
@@ -164,6 +186,7 @@ TEST_F(memcg, limit_fails_write)
 	struct misc_sim_info before;
 	size_t length = 1048576;
 	char *buf = malloc(length);
+	bool *writes;
 	int fd, status;
 	pid_t pid;
 
@@ -173,16 +196,23 @@ TEST_F(memcg, limit_fails_write)
 	fd = plug_and_open(_metadata, &self->it, O_RDWR);
 	before = start_reading(_metadata, fd);
 
-	ASSERT_EQ(0, write_memcg(self->group, "memory.max", "262144"));
+	writes = mmap(NULL, page_size(), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+		      -1, 0);
+	ASSERT_TRUE(writes != MAP_FAILED);
+	*writes = false;
+	ASSERT_EQ(0, write_memcg(cgroups->group, "memory.max", "524288"));
 	pid = fork();
 	ASSERT_LE(0, pid);
 	if (!pid) {
-		if (write_memcg(self->group, "cgroup.procs", "0"))
-			_exit(2);
-		_exit(write(fd, buf, length) >= 0);
+		if (write_memcg(cgroups->group, "cgroup.procs", "0"))
+			_exit(1);
+		*writes = true;
+		_exit(write(fd, buf, length) < 0 ? errno : 1);
 	}
 	ASSERT_EQ(pid, waitpid(pid, &status, 0));
-	EXPECT_TRUE(status == 0 || (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL))
+	EXPECT_TRUE(*writes);
+	EXPECT_TRUE(WIFEXITED(status) ? WEXITSTATUS(status) == ENOMEM :
+					WTERMSIG(status) == SIGKILL)
 		TH_LOG("status %#x", status);
 	expect_unchanged(_metadata, fd, self->it.node, &before);
 	free(buf);

@@ -129,6 +129,9 @@ TEST_F(mmap, beyond_capacity)
 	EXPECT_ERRNO(EINVAL, (long)mmap(NULL, size, PROT_READ, MAP_SHARED, self->fd, size));
 	EXPECT_ERRNO(EINVAL, (long)mmap(NULL, size, PROT_READ, MAP_PRIVATE, self->fd,
 					(off_t)1 << 31));
+
+	/* EPERM comes first. */
+	EXPECT_ERRNO(EPERM, (long)mmap(NULL, 2 * size, PROT_WRITE, MAP_SHARED, self->fd, 0));
 }
 
 /* Neither the pinned message nor the position matters. Mapping is not reading. */

@@ -5,7 +5,6 @@
 
 #include <sys/uio.h>
 #include "blocked.h"
-#include "files.h"
 #include "message.h"
 #include "polling.h"
 #include "variants.h"
@@ -89,57 +88,6 @@ TEST_F(nowait, while_another_reads)
 	EXPECT_EQ(0, epoll_now(_metadata, epoll));
 	EXPECT_EQ(3, read_nowait(self->fd, buf, sizeof(buf), 0));
 	EXPECT_EQ(0, memcmp("new", buf, 3));
-}
-
-#define FAILSLAB_VERBOSE	"/sys/kernel/debug/failslab/verbose"
-
-/*
- * Fail each allocation of a write in turn, until the write needs no more of them. Writes
- * of one byte cannot be cut short.
- *
- * fail-nth also fails copies from user space and injects the faults of the driver. Those
- * errors do not count. By default, failslab fails only allocations that cannot wait.
- */
-TEST_F(nowait, without_memory)
-{
-	int fail_nth = open("/proc/thread-self/fail-nth", O_RDWR | O_CLOEXEC);
-	int epoll = epoll_of(_metadata, self->fd, EPOLLOUT | EPOLLET);
-	char verbose[16], value[16], left[16], next, current = 0;
-	int nth, error, refused = 0;
-	bool failed;
-	ssize_t ret;
-
-	if (fail_nth < 0 || read_file(FAILSLAB_VERBOSE, verbose, sizeof(verbose)) < 0)
-		SKIP(return, "no failslab");
-
-	publish(_metadata, self->fd, &current, 1);
-	ASSERT_EQ(0, write_file(FAILSLAB_VERBOSE, "0"));
-	for (nth = 1; nth < 100; nth++) {
-		epoll_now(_metadata, epoll);
-		next = nth;
-		snprintf(value, sizeof(value), "%d", nth);
-		memset(left, 0, sizeof(left));
-		ASSERT_LT(0, pwrite(fail_nth, value, strlen(value), 0));
-		ret = write_nowait(self->fd, &next, 1, 0);
-		error = errno;
-		/* A fault that is still armed may hit these two calls, and is not used up then. */
-		failed = pread(fail_nth, left, sizeof(left) - 1, 0) > 0 && !atoi(left);
-		if (pwrite(fail_nth, "0", 1, 0) < 0)
-			ASSERT_EQ(1, pwrite(fail_nth, "0", 1, 0));
-		if (ret < 0 && error != EFAULT && error != EIO) {
-			refused++;
-			EXPECT_EQ(EAGAIN, error);
-			EXPECT_EQ(EPOLLOUT, epoll_now(_metadata, epoll));
-		}
-		if (ret == 1)
-			current = next;
-		expect_current(_metadata, variant->driver->node, &current, 1);
-		if (!failed)
-			break;
-	}
-	write_file(FAILSLAB_VERBOSE, verbose);
-	EXPECT_EQ(1, ret);
-	EXPECT_LT(0, refused);
 }
 
 TEST_HARNESS_MAIN

@@ -69,9 +69,13 @@ gives_up() {
 		expect_result 1 ""
 }
 
+# It does not wait for the timeout.
 unplugged() {
+	local begun=$SECONDS
+
 	start "pressure?" 20 20
-	expect_request "pressure?" && unplug_channel protocol && expect_result 2 ""
+	expect_request "pressure?" && unplug_channel protocol && expect_result 2 "" &&
+		[ $((SECONDS - begun)) -lt 20 ]
 }
 
 cases() {

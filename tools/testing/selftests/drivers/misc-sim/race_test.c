@@ -169,8 +169,7 @@ TEST_F(race, live_with_rmdir)
 		if (i % 2)
 			await_round(_metadata, &racer);
 		ASSERT_EQ(0, rmdir(self->it.dir));
-		EXPECT_ERRNO(ENOENT, access(self->it.node, F_OK));
-		EXPECT_ERRNO(ENOENT, access(self->it.sysfs, F_OK));
+		expect_no_node(_metadata, &self->it);
 		ASSERT_EQ(0, mkdir(self->it.dir, 0755));
 	}
 	stop_racer(_metadata, &racer);

@@ -64,6 +64,7 @@ TEST_F(read, node)
 
 	ASSERT_EQ(0, stat(variant->driver->node, &st));
 	EXPECT_EQ(S_IFCHR | 0600, st.st_mode);
+	EXPECT_EQ(0, st.st_uid);
 	EXPECT_EQ(MISC_MAJOR, major(st.st_rdev));
 }
 

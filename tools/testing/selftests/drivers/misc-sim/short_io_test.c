@@ -146,6 +146,26 @@ TEST_F(short_io, is_not_counted_for_other_transfers)
 	EXPECT_EQ(4, write(fd, text, 7));
 }
 
+/* Nor do they fail. */
+TEST_F(short_io, ticks_are_not_cut)
+{
+	long long deadline = now_ms() + DEADLINE_MS;
+	struct misc_sim_info info;
+	char tick[32];
+	int fd;
+
+	inject(_metadata, &self->it, "fail_write", 1, -1);
+	inject(_metadata, &self->it, "short_io", 1, -1);
+	configure(_metadata, &self->it, "period_us", "1000");
+	fd = plug_and_open(_metadata, &self->it, O_RDONLY);
+	do {
+		ASSERT_LT(now_ms(), deadline);
+		info = get_info(_metadata, fd);
+	} while (info.generation == 1);
+	EXPECT_EQ(info.length, snprintf(tick, sizeof(tick), "tick %llu\n",
+					(unsigned long long)info.generation - 1));
+}
+
 TEST_F(short_io, message_attribute_is_not_cut)
 {
 	int fd;

@@ -6,6 +6,7 @@
 #include <sys/ioctl.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
+#include "blocked.h"
 #include "message.h"
 #include "variants.h"
 
@@ -55,6 +56,41 @@ TEST_F(splice, to_device)
 	publish(_metadata, pipe[1], "two", 3);
 	EXPECT_EQ(6, splice(pipe[0], NULL, self->fd, NULL, 4096, 0));
 	expect_rest(_metadata, self->fd, "onetwo", 6);
+}
+
+TEST_F(splice, up_to_length)
+{
+	int pipe[2], queued = -1;
+
+	ASSERT_EQ(0, pipe2(pipe, O_CLOEXEC | O_NONBLOCK));
+	publish(_metadata, pipe[1], text, TEXT_LEN);
+	EXPECT_EQ(TEXT_POS, splice(pipe[0], NULL, self->fd, NULL, TEXT_POS, 0));
+	ASSERT_EQ(0, ioctl(pipe[0], FIONREAD, &queued));
+	EXPECT_EQ(TEXT_LEN - TEXT_POS, queued);
+	expect_rest(_metadata, self->fd, text, TEXT_POS);
+}
+
+/* blocked->buf is the file descriptor of the device here. */
+static ssize_t blocked_splice(struct blocked *blocked)
+{
+	return splice(blocked->fd, NULL, *(int *)blocked->buf, NULL, 4096, 0);
+}
+
+TEST_F(splice, waits_for_first_bytes)
+{
+	struct blocked call = { .call = blocked_splice, .buf = (char *)&self->fd };
+	int pipe[2], queued = -1;
+
+	ASSERT_EQ(0, pipe2(pipe, O_CLOEXEC));
+	call.fd = pipe[0];
+	start_blocked(_metadata, &call);
+	publish(_metadata, pipe[1], "one", 3);
+	finish_blocked(_metadata, &call);
+	EXPECT_EQ(3, call.ret);
+	publish(_metadata, pipe[1], "second", 6);
+	ASSERT_EQ(0, ioctl(pipe[0], FIONREAD, &queued));
+	EXPECT_EQ(6, queued);
+	expect_rest(_metadata, self->fd, "one", 3);
 }
 
 TEST_F(splice, too_long)

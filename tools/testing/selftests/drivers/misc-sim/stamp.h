@@ -59,7 +59,7 @@ struct writer {
 	int fd;
 	__u32 id;
 	bool *stop;
-	__u32 failures;
+	int error;		/* that ended it before @stop */
 };
 
 static inline void *keep_writing(void *arg)
@@ -67,12 +67,13 @@ static inline void *keep_writing(void *arg)
 	struct writer *writer = arg;
 	union stamped message;
 	__u32 sequence = 0;
-	ssize_t length;
+	ssize_t length, ret;
 
-	while (!__atomic_load_n(writer->stop, __ATOMIC_RELAXED)) {
+	while (!writer->error && !__atomic_load_n(writer->stop, __ATOMIC_RELAXED)) {
 		length = make_stamp(&message.stamp, writer->id, sequence++);
-		if (write(writer->fd, &message, length) != length)
-			writer->failures++;
+		ret = write(writer->fd, &message, length);
+		if (ret != length)
+			writer->error = ret < 0 ? errno : EIO;
 	}
 	return NULL;
 }
@@ -101,7 +102,7 @@ static inline void stop_writers(struct __test_metadata *_metadata,
 	__atomic_store_n(stop, true, __ATOMIC_RELAXED);
 	for (i = 0; i < count; i++) {
 		join_thread(_metadata, writers[i].thread);
-		EXPECT_EQ(0, writers[i].failures);
+		EXPECT_EQ(0, writers[i].error);
 		close(writers[i].fd);
 	}
 }

@@ -182,37 +182,6 @@ TEST_F(uring, stream_multishot_poll)
 	}
 }
 
-/*
- * Cancel the only request, a read that waits. A cancellation does not find a request
- * that is on its way to a worker or back, so try again until the read completes.
- */
-static void cancel_read(struct __test_metadata *_metadata, struct io_uring *ring)
-{
-	long long deadline = now_ms() + DEADLINE_MS;
-	struct io_uring_sqe cancel = {
-		.opcode = IORING_OP_ASYNC_CANCEL,
-		.cancel_flags = IORING_ASYNC_CANCEL_ANY,
-		.fd = -1,
-		.user_data = 1,
-	};
-	struct uring_completion cqe;
-	bool canceled = false;
-
-	while (!canceled) {
-		ASSERT_LT(now_ms(), deadline);
-		uring_submit(_metadata, ring, &cancel);
-		do {
-			cqe = uring_next(_metadata, ring);
-			if (cqe.user_data)
-				continue;
-			EXPECT_TRUE(cqe.res == -ECANCELED || cqe.res == -EINTR)
-				TH_LOG("%d", cqe.res);
-			canceled = true;
-		} while (!cqe.user_data);
-	}
-	EXPECT_FALSE(uring_is_done(ring));
-}
-
 TEST_F(uring, cancel_read_of_stream)
 {
 	static const int flags[] = { 0, IOSQE_ASYNC };
@@ -226,7 +195,7 @@ TEST_F(uring, cancel_read_of_stream)
 		request.flags = flags[i];
 		uring_submit(_metadata, &self->ring, &request);
 		EXPECT_FALSE(uring_is_done(&self->ring));
-		cancel_read(_metadata, &self->ring);
+		uring_cancel_request(_metadata, &self->ring);
 	}
 }
 
@@ -243,7 +212,7 @@ TEST_F(uring, cancel_read_while_another_reads)
 		return;
 	request = uring_read_request(fd, buf, sizeof(buf));
 	uring_submit(_metadata, &self->ring, &request);
-	cancel_read(_metadata, &self->ring);
+	uring_cancel_request(_metadata, &self->ring);
 	release_file(_metadata, &holder, text);
 }
 

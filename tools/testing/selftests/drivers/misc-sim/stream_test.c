@@ -3,6 +3,7 @@
  * Reading and polling streams of misc-sim, whose reads wait for the next message
  */
 
+#include <sys/sendfile.h>
 #include <sys/uio.h>
 #include "blocked.h"
 #include "info.h"
@@ -240,9 +241,15 @@ TEST_F(stream, no_mmap)
 /* A splice would sleep while it holds the mutex of the pipe. */
 TEST_F(stream, no_splice)
 {
+	int file = memfd_create("misc-sim", MFD_CLOEXEC);
 	int fd = plug_stream(_metadata, &self->it, O_RDWR);
 	int pipe[2], queued = -1;
+	off_t offset = 0;
 
+	ASSERT_LE(0, file);
+	EXPECT_ERRNO(EINVAL, sendfile(file, fd, NULL, 4096));
+	publish(_metadata, file, text, TEXT_LEN);
+	EXPECT_ERRNO(EINVAL, sendfile(fd, file, &offset, 4096));
 	ASSERT_EQ(0, pipe2(pipe, O_CLOEXEC | O_NONBLOCK));
 	EXPECT_ERRNO(EINVAL, splice(fd, NULL, pipe[1], NULL, 4096, 0));
 	publish(_metadata, pipe[1], text, TEXT_LEN);

@@ -12,14 +12,26 @@
 
 #define TRACING		"/sys/kernel/tracing/instances/misc-sim-ksft"
 
+/* A case that fails or takes too long leaves it. */
+static void remove_tracing(void)
+{
+	rmdir(TRACING);
+}
+
+static void __attribute__((constructor)) remove_tracing_at_exit(void)
+{
+	atexit(remove_tracing);
+}
+
 static inline bool start_tracing(struct __test_metadata *_metadata, const struct driver *driver,
 				 const char *event)
 {
 	char enable[2 * PATH_LEN];
 
-	rmdir(TRACING);
-	if (mkdir(TRACING, 0700))
+	remove_tracing();
+	if (access("/sys/kernel/tracing/instances", F_OK))
 		SKIP(return false, "no tracefs");
+	ASSERT_EQ(0, mkdir(TRACING, 0700));
 	snprintf(enable, sizeof(enable), TRACING "/events/%1$s/%1$s_%2$s/enable",
 		 driver->module, event);
 	ASSERT_EQ(0, write_file(enable, "1"))

@@ -3,6 +3,7 @@
  * Unplugging a message device of misc-sim while files of it are open
  */
 
+#include <sys/select.h>
 #include "unplug.h"
 
 FIXTURE(unplug) {
@@ -40,6 +41,9 @@ TEST_F(unplug, fails_every_call)
 	ASSERT_EQ(0, ioctl(pipe[0], FIONREAD, &queued));
 	EXPECT_EQ(TEXT_LEN, queued);
 
+	/* These need no device. */
+	EXPECT_EQ(3, lseek(fd, 3, SEEK_SET));
+	EXPECT_EQ(4, lseek(fd, 1, SEEK_CUR));
 	EXPECT_TRUE(fdinfo_has(_metadata, fd, "generation", 2));
 	EXPECT_EQ(0, close(fd));
 }
@@ -50,8 +54,7 @@ TEST_F(unplug, by_rmdir)
 
 	ASSERT_EQ(0, rmdir(self->it.dir));
 	expect_gone(_metadata, fd);
-	EXPECT_ERRNO(ENOENT, access(self->it.node, F_OK));
-	EXPECT_ERRNO(ENOENT, access(self->it.sysfs, F_OK));
+	expect_no_node(_metadata, &self->it);
 }
 
 TEST_F(unplug, fails_open)
@@ -80,6 +83,22 @@ TEST_F(unplug, poll)
 	unplug(_metadata, &self->it);
 	EXPECT_EQ(UNPLUGGED, poll_now(_metadata, unseen));
 	EXPECT_EQ(UNPLUGGED, poll_now(_metadata, seen));
+}
+
+/* All three sets tell, because a program may wait for any one of them. */
+TEST_F(unplug, select)
+{
+	int i, fd = plug_and_open(_metadata, &self->it, O_RDWR);
+	struct timeval no_wait = {};
+	fd_set sets[3];
+
+	expect_greeting(_metadata, fd, variant->driver);
+	unplug(_metadata, &self->it);
+	for (i = 0; i < 3; i++) {
+		FD_ZERO(&sets[i]);
+		FD_SET(fd, &sets[i]);
+	}
+	EXPECT_EQ(3, select(fd + 1, &sets[0], &sets[1], &sets[2], &no_wait));
 }
 
 TEST_F(unplug, wakes_poll)

@@ -90,6 +90,37 @@ static inline struct io_uring_sqe uring_read_request(int fd, void *buf, size_t l
 	return uring_rw_request(IORING_OP_READ, fd, buf, length, -1);
 }
 
+/*
+ * Cancel the only request, which waits. A cancellation does not find a request that is
+ * on its way to a worker or back, so try again until it completes.
+ */
+static inline void uring_cancel_request(struct __test_metadata *_metadata, struct io_uring *ring)
+{
+	long long deadline = now_ms() + DEADLINE_MS;
+	struct io_uring_sqe cancel = {
+		.opcode = IORING_OP_ASYNC_CANCEL,
+		.cancel_flags = IORING_ASYNC_CANCEL_ANY,
+		.fd = -1,
+		.user_data = 1,
+	};
+	struct uring_completion cqe;
+	bool canceled = false;
+
+	while (!canceled) {
+		ASSERT_LT(now_ms(), deadline);
+		uring_submit(_metadata, ring, &cancel);
+		do {
+			cqe = uring_next(_metadata, ring);
+			if (cqe.user_data)
+				continue;
+			EXPECT_TRUE(cqe.res == -ECANCELED || cqe.res == -EINTR)
+				TH_LOG("%d", cqe.res);
+			canceled = true;
+		} while (!cqe.user_data);
+	}
+	EXPECT_FALSE(uring_is_done(ring));
+}
+
 /* poll32_events would not do: its halves are swapped on big-endian machines. */
 static inline struct io_uring_sqe uring_poll_request(int fd, __u16 events, __u32 flags)
 {
