@@ -411,7 +411,7 @@ struct misc_sim_file {
 	/** @close: as @open, tells the peer that the file is closed */
 	struct misc_sim_packet *close;
 
-	/** @wrote: a message was written through this file of a channel; guarded by its lock */
+	/** @wrote: a message was written through this file; guarded by the channel's lock */
 	bool wrote;
 
 	/** @list: entry in &misc_sim_channel.files, guarded by its lock */

@@ -24,7 +24,7 @@ while True:
     if not select.select([peer], [], [], 1 - now % 1 if updates else None)[0]:
         send(DATA, struct.pack("@L", 0x190))  # one update interrupt
         continue
-    got, value, data = os.read(peer, 4096), 0, b""
+    got, value, data = os.read(peer, RECORD.size + 16383), 0, b""
     kind, _, ident, _, _, _, _, cmd, _ = RECORD.unpack(got[:RECORD.size])
     if cmd & 0xffff == RD_TIME:
         year, mon, day, hour, mins, sec, wday, yday, _ = time.gmtime(time.time() + offset)

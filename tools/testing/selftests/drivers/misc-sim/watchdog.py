@@ -19,7 +19,7 @@ peer, timeout, pretimeout = os.open(sys.argv[1], os.O_RDWR), 60, 0
 send(LISTEN, arg=ord("W"))
 print("ready", flush=True)
 while True:
-    got, value, data = os.read(peer, 4096), 0, b""
+    got, value, data = os.read(peer, RECORD.size + 16383), 0, b""
     kind, _, ident, _, _, _, _, cmd, _ = RECORD.unpack(got[:RECORD.size])
     nr, argument = cmd & 0xff, got[RECORD.size:]
     if kind == IOCTL and nr == SUPPORT:
