@@ -18,7 +18,7 @@
 
 static bool misc_sim_channel_is_peer(const struct misc_sim_file *f)
 {
-	return f->end == &f->dev->channel.peer;
+	return f->end == &f->dev->channel->peer;
 }
 
 /* Latency and faults are the device's. The peer is what tests them. */
@@ -31,14 +31,14 @@ static int misc_sim_channel_delay(struct kiocb *iocb)
 /* Whether there is something to read. */
 bool misc_sim_channel_readable(struct misc_sim_file *f)
 {
-	guard(spinlock)(&f->dev->channel.lock);
+	guard(spinlock)(&f->dev->channel->lock);
 	return READ_ONCE(f->message) || !list_empty(&f->end->packets);
 }
 
 /* Take the message to read next. Return: false if there is none. */
 static bool misc_sim_channel_pin(struct misc_sim_file *f)
 {
-	struct misc_sim_channel *ch = &f->dev->channel;
+	struct misc_sim_channel *ch = f->dev->channel;
 	struct misc_sim_packet *packet;
 
 	lockdep_assert_held(&f->lock);
@@ -81,7 +81,7 @@ static bool misc_sim_channel_writable(struct misc_sim_file *f)
 
 static bool misc_sim_channel_try_reserve(struct misc_sim_file *f)
 {
-	guard(spinlock)(&f->dev->channel.lock);
+	guard(spinlock)(&f->dev->channel->lock);
 	if (!misc_sim_channel_writable(f))
 		return false;
 	WRITE_ONCE(f->other->used, f->other->used + 1);
@@ -90,7 +90,7 @@ static bool misc_sim_channel_try_reserve(struct misc_sim_file *f)
 
 static void misc_sim_channel_unreserve(struct misc_sim_file *f)
 {
-	scoped_guard(spinlock, &f->dev->channel.lock)
+	scoped_guard(spinlock, &f->dev->channel->lock)
 		WRITE_ONCE(f->other->used, f->other->used - 1);
 	wake_up_all(f->wait);
 }
@@ -154,7 +154,7 @@ static ssize_t misc_sim_channel_append(struct kiocb *iocb, struct iov_iter *from
 
 	if (f->open)
 		packet->record.file = f->open->record.file;
-	scoped_guard(spinlock, &f->dev->channel.lock) {
+	scoped_guard(spinlock, &f->dev->channel->lock) {
 		misc_sim_packet_queue(packet, f->other);
 		f->wrote = true;
 	}
@@ -262,7 +262,7 @@ static void misc_sim_channel_attach(struct file *file, struct misc_sim_end *end,
 static int misc_sim_channel_announce(struct file *file)
 {
 	struct misc_sim_file *f = file->private_data;
-	struct misc_sim_channel *ch = &f->dev->channel;
+	struct misc_sim_channel *ch = f->dev->channel;
 
 	struct misc_sim_packet *open __free(misc_sim_packet_put) =
 		misc_sim_packet_create(MISC_SIM_RECORD_OPEN, GFP_KERNEL_ACCOUNT);
@@ -293,7 +293,7 @@ static int misc_sim_channel_announce(struct file *file)
  */
 static void misc_sim_channel_retire(struct misc_sim_file *f)
 {
-	struct misc_sim_channel *ch = &f->dev->channel;
+	struct misc_sim_channel *ch = f->dev->channel;
 
 	scoped_guard(spinlock, &ch->lock) {
 		list_del(&f->list);
@@ -318,7 +318,7 @@ static int misc_sim_channel_open(struct inode *inode, struct file *file)
 		return ret;
 
 	f = file->private_data;
-	ch = &f->dev->channel;
+	ch = f->dev->channel;
 	misc_sim_channel_attach(file, &ch->device, &ch->peer);
 	ret = ch->records ? misc_sim_channel_announce(file) : 0;
 	if (ret)
@@ -341,7 +341,7 @@ static __poll_t misc_sim_channel_poll(struct file *file,
 	struct misc_sim_file *f = file->private_data;
 
 	return misc_sim_peer_poll(file, wait) |
-	       demangle_poll(READ_ONCE(f->dev->channel.events));
+	       demangle_poll(READ_ONCE(f->dev->channel->events));
 }
 
 static long misc_sim_channel_ioctl(struct file *file, unsigned int cmd,
@@ -406,12 +406,11 @@ static int misc_sim_peer_claim(struct misc_sim_channel *ch)
  */
 int misc_sim_peer_open(struct inode *inode, struct file *file)
 {
-	struct misc_sim_device *dev = container_of(file->private_data,
-						   struct misc_sim_device, channel.misc);
-	struct misc_sim_channel *ch = &dev->channel;
+	struct misc_sim_channel *ch = container_of(file->private_data,
+						   struct misc_sim_channel, misc);
 	int ret;
 
-	ret = misc_sim_file_create(dev, file);
+	ret = misc_sim_file_create(ch->dev, file);
 	if (ret)
 		return ret;
 
@@ -449,7 +448,7 @@ static void misc_sim_peer_drop(struct list_head *packets, int result)
 int misc_sim_peer_release(struct inode *inode, struct file *file)
 {
 	struct misc_sim_file *f = file->private_data;
-	struct misc_sim_channel *ch = &f->dev->channel;
+	struct misc_sim_channel *ch = f->dev->channel;
 	int result = misc_sim_device_gone(f->dev) ? -ENODEV : -EIO;
 
 	scoped_guard(spinlock, &ch->lock) {

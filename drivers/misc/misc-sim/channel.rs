@@ -67,6 +67,9 @@ pub(crate) struct EndFile {
     #[pin]
     pub(crate) sim: SimFile,
 
+    /// The channel.
+    pub(crate) channel: Arc<Channel>,
+
     /// The end that this file reads at.
     end: End,
 
@@ -79,9 +82,17 @@ pub(crate) struct EndFile {
 }
 
 impl EndFile {
-    fn new(sim: impl PinInit<SimFile>, end: End, number: u64) -> impl PinInit<Self> {
+    fn new(
+        sim: impl PinInit<SimFile>,
+        channel: &Arc<Channel>,
+        end: End,
+        number: u64,
+    ) -> impl PinInit<Self> {
+        let channel = channel.clone();
+
         pin_init!(Self {
             sim <- sim,
+            channel,
             end,
             number,
             reading: Atomic::new(false),
@@ -89,25 +100,22 @@ impl EndFile {
     }
 
     /// Creates a file of the peer.
-    pub(crate) fn peer(dev: &Arc<Device>) -> impl PinInit<Self> {
-        Self::new(SimFile::create(dev.clone()), End::Peer, 0)
-    }
+    pub(crate) fn peer(dev: &Arc<Device>) -> Result<impl PinInit<Self>> {
+        let sim = SimFile::create(dev.clone());
 
-    /// Returns the channel.
-    pub(crate) fn channel(&self) -> &Channel {
-        &self.sim.dev.channel
+        Ok(Self::new(sim, dev.channel()?, End::Peer, 0))
     }
 
     /// Returns what is notified when this file may have become readable or writable.
     pub(crate) fn wait(&self) -> &CondVar {
-        self.channel().wait(self.end)
+        self.channel.wait(self.end)
     }
 
     /// Sleeps until `condition` holds, or the device is unplugged.
     ///
     /// Fails with [`ERESTARTSYS`].
     pub(crate) fn wait_until(&self, condition: impl Fn(&Self, &State) -> bool) -> Result {
-        let mut state = self.channel().state.lock();
+        let mut state = self.channel.state.lock();
         let mut interrupted = false;
 
         while !condition(self, &state) && !self.sim.dev.is_gone() {
@@ -138,7 +146,7 @@ impl EndFile {
             return true;
         }
 
-        let mut state = self.channel().state.lock();
+        let mut state = self.channel.state.lock();
         let queue = state.queue_mut(self.end);
         let Some(packet) = queue.packets.pop_front() else {
             return false;
@@ -150,7 +158,7 @@ impl EndFile {
 
         reader.message = packet.message().cloned();
         reader.pos = 0;
-        self.channel().wait(self.end.other()).notify_all();
+        self.channel.wait(self.end.other()).notify_all();
         true
     }
 
@@ -170,7 +178,7 @@ impl EndFile {
     }
 
     fn try_reserve(&self) -> bool {
-        let mut state = self.channel().state.lock();
+        let mut state = self.channel.state.lock();
         let writable = self.is_writable(&state);
 
         if writable {
@@ -180,7 +188,7 @@ impl EndFile {
     }
 
     fn unreserve(&self) {
-        let mut state = self.channel().state.lock();
+        let mut state = self.channel.state.lock();
         state.queue_mut(self.end.other()).used -= 1;
         drop(state);
 
@@ -226,14 +234,14 @@ impl EndFile {
             return Err(ENODEV);
         }
 
-        let mut state = self.channel().state.lock();
+        let mut state = self.channel.state.lock();
         state.queue_mut(other).packets.push_back(packet);
         if let Some(file) = state.files.get_mut(&self.number) {
             file.wrote = true;
         }
         drop(state);
 
-        self.channel().wait(other).notify_all();
+        self.channel.wait(other).notify_all();
         Ok(length)
     }
 
@@ -309,7 +317,7 @@ impl EndFile {
             return PollEvent::Err | PollEvent::Hup | PollEvent::Pri;
         }
 
-        let state = self.channel().state.lock();
+        let state = self.channel.state.lock();
         if self.is_readable(&state) {
             events |= PollEvent::In | PollEvent::RdNorm;
         }
@@ -333,15 +341,14 @@ impl EndFile {
 ///
 /// Both packets are allocated when the file is opened, as closing it cannot fail.
 struct Announcement {
-    dev: Arc<Device>,
+    channel: Arc<Channel>,
     open: Arc<Packet>,
     close: Option<ListArc<Packet>>,
 }
 
 impl Announcement {
     /// Tells the peer that a file was opened with these flags of `open(2)`.
-    fn new(dev: &Arc<Device>, number: u64, flags: u32) -> Result<Self> {
-        let channel = &dev.channel;
+    fn new(channel: &Arc<Channel>, number: u64, flags: u32) -> Result<Self> {
         let packet = Packet::create(number, Contents::Open(flags), GFP_KERNEL_ACCOUNT)?;
         let close = Packet::create(number, Contents::Close, GFP_KERNEL_ACCOUNT)?;
         let open = packet.clone_arc();
@@ -363,7 +370,7 @@ impl Announcement {
 
         channel.wait(End::Peer).notify_all();
         Ok(Self {
-            dev: dev.clone(),
+            channel: channel.clone(),
             open,
             close: Some(close),
         })
@@ -374,8 +381,7 @@ impl Announcement {
 /// file wrote nothing, it need not know.
 impl Drop for Announcement {
     fn drop(&mut self) {
-        let channel = &self.dev.channel;
-        let mut state = channel.state.lock();
+        let mut state = self.channel.state.lock();
 
         let file = state.files.remove(&self.open.file);
         let wrote = file.is_some_and(|file| file.wrote);
@@ -387,7 +393,7 @@ impl Drop for Announcement {
         }
         drop(state);
 
-        channel.wait(End::Peer).notify_all();
+        self.channel.wait(End::Peer).notify_all();
     }
 }
 
@@ -414,15 +420,16 @@ impl MiscDevice for ChannelFile {
 
     fn open(file: &File, misc: &MiscDeviceRegistration<Self>) -> Result<Self::Ptr> {
         let dev = misc.data();
+        let channel = dev.channel()?;
         let sim = SimFile::open(dev)?;
-        let number = dev.channel.next_file();
+        let number = channel.next_file();
         let flags = file.flags();
 
         KBox::try_pin_init(
             try_pin_init!(Self {
-                file <- EndFile::new(sim, End::Device, number),
-                _announcement: if dev.channel.records {
-                    Some(Announcement::new(dev, number, flags)?)
+                file <- EndFile::new(sim, channel, End::Device, number),
+                _announcement: if channel.records {
+                    Some(Announcement::new(channel, number, flags)?)
                 } else {
                     None
                 },
@@ -442,7 +449,7 @@ impl MiscDevice for ChannelFile {
     fn poll<'a>(this: Pin<&'a Self>, table: &PollTable<'a>) -> PollEvents {
         let file = &this.get_ref().file;
         let mut events = file.poll(table);
-        let set = file.channel().events.load(Relaxed);
+        let set = file.channel.events.load(Relaxed);
 
         for event in [PollEvent::Err, PollEvent::Pri] {
             if set & event as u32 != 0 {
@@ -471,14 +478,18 @@ impl MiscDevice for ChannelFile {
 }
 
 /// The only open file of the peer of a channel.
-pub(crate) struct Claim(Arc<Device>);
+pub(crate) struct Claim {
+    dev: Arc<Device>,
+    channel: Arc<Channel>,
+}
 
 impl Claim {
     /// Tells a peer with records of all open files, before the data that they wrote.
     ///
     /// Fails with [`EBUSY`] if the peer is open already.
     pub(crate) fn new(dev: &Arc<Device>) -> Result<Self> {
-        let mut state = dev.channel.state.lock();
+        let channel = dev.channel()?;
+        let mut state = channel.state.lock();
         let mut packets = List::new();
 
         if state.opened {
@@ -495,7 +506,10 @@ impl Claim {
         let queue = state.queue_mut(End::Peer);
         packets.push_all_back(&mut queue.packets);
         queue.packets = packets;
-        Ok(Self(dev.clone()))
+        Ok(Self {
+            dev: dev.clone(),
+            channel: channel.clone(),
+        })
     }
 }
 
@@ -505,10 +519,10 @@ impl Claim {
 /// has set is reset.
 impl Drop for Claim {
     fn drop(&mut self) {
-        let channel = &self.0.channel;
+        let channel = &self.channel;
         let mut state = channel.state.lock();
 
-        state.finish(if self.0.is_gone() { ENODEV } else { EIO });
+        state.finish(if self.dev.is_gone() { ENODEV } else { EIO });
         state.types.fill(false);
         channel.events.store(0, Relaxed);
         state.opened = false;
@@ -541,7 +555,7 @@ impl MiscDevice for PeerFile {
     fn open(_file: &File, misc: &MiscDeviceRegistration<Self>) -> Result<Self::Ptr> {
         KBox::try_pin_init(
             try_pin_init!(Self {
-                file <- EndFile::peer(misc.data()),
+                file <- EndFile::peer(misc.data())?,
                 _claim: Claim::new(misc.data())?,
             }),
             GFP_KERNEL_ACCOUNT,

@@ -47,20 +47,28 @@ struct misc_sim_device *misc_sim_device_create(const struct misc_sim_config *con
 	const void *data = config->message ?: MISC_SIM_GREETING;
 	size_t length = config->message ? config->length :
 			min(sizeof(MISC_SIM_GREETING) - 1, config->capacity);
-	struct misc_sim_message *msg;
 
 	if (!dev)
 		return ERR_PTR(-ENOMEM);
 
-	msg = misc_sim_message_create(data, length, GFP_KERNEL);
+	struct misc_sim_message *msg __free(misc_sim_message_put) =
+		misc_sim_message_create(data, length, GFP_KERNEL);
+
 	if (IS_ERR(msg))
 		return ERR_CAST(msg);
+
+	if (config->kind == MISC_SIM_KIND_CHANNEL) {
+		dev->channel = misc_sim_channel_create(dev,
+						       config->peer == MISC_SIM_PEER_RECORDS);
+		if (!dev->channel)
+			return ERR_PTR(-ENOMEM);
+	}
 
 	kref_init(&dev->ref);
 	spin_lock_init(&dev->lock);
 	msg->generation = 1;
-	dev->message = msg;
 	atomic64_set(&dev->generation, msg->generation);
+	dev->message = no_free_ptr(msg);
 	init_waitqueue_head(&dev->wait);
 	hrtimer_setup(&dev->timer, misc_sim_device_tick, CLOCK_MONOTONIC,
 		      HRTIMER_MODE_REL);
@@ -68,7 +76,6 @@ struct misc_sim_device *misc_sim_device_create(const struct misc_sim_config *con
 	dev->store = config->store;
 	dev->store_data = config->store_data;
 	dev->faults = misc_sim_faults_get(faults);
-	misc_sim_channel_init(&dev->channel, config->peer == MISC_SIM_PEER_RECORDS);
 	dev->kind = config->kind;
 	dev->capacity = config->capacity;
 	dev->period_us = config->period_us;
@@ -86,7 +93,8 @@ static void misc_sim_device_release(struct kref *ref)
 	struct misc_sim_device *dev = container_of(ref, struct misc_sim_device, ref);
 
 	misc_sim_faults_put(dev->faults);
-	misc_sim_channel_destroy(&dev->channel);
+	if (dev->channel)
+		misc_sim_channel_destroy(dev->channel);
 	misc_sim_message_put(dev->message);
 	mutex_destroy(&dev->store_lock);
 	kfree(dev);
@@ -126,8 +134,10 @@ void misc_sim_device_stop(struct misc_sim_device *dev)
 	}
 	hrtimer_cancel(&dev->timer);
 	wake_up_all(&dev->wait);
-	wake_up_all(&dev->channel.device.wait);
-	wake_up_all(&dev->channel.peer.wait);
+	if (dev->channel) {
+		wake_up_all(&dev->channel->device.wait);
+		wake_up_all(&dev->channel->peer.wait);
+	}
 	/* Wait for the transfer under way. Later ones see that the device is gone. */
 	mutex_lock(&dev->store_lock);
 	mutex_unlock(&dev->store_lock);

@@ -186,9 +186,8 @@ pub(crate) struct Device {
     /// Fault settings.
     faults: Arc<Faults>,
 
-    /// Only used if `kind` is [`Kind::Channel`].
-    #[pin]
-    pub(crate) channel: Channel,
+    /// [`None`] unless `kind` is [`Kind::Channel`].
+    channel: Option<Arc<Channel>>,
 
     /// Behaviour of reads.
     pub(crate) kind: Kind,
@@ -243,6 +242,10 @@ impl Device {
         let greeting = &GREETING[..GREETING.len().min(capacity)];
         let mut message =
             Message::create(config.message.as_deref().unwrap_or(greeting), GFP_KERNEL)?;
+        let channel = match config.kind {
+            Kind::Channel => Some(Channel::create(config.peer == Peer::Records)?),
+            _ => None,
+        };
 
         message.set_generation(1);
         Arc::pin_init(
@@ -254,7 +257,7 @@ impl Device {
                 timer <- HrTimer::new(),
                 ticks: Atomic::new(0),
                 faults,
-                channel <- Channel::new(config.peer == Peer::Records),
+                channel,
                 kind: config.kind,
                 capacity,
                 period: Delta::from_micros(config.period_us.into()),
@@ -281,13 +284,20 @@ impl Device {
 
         drop(timer);
         self.wait.notify_all();
-        self.channel.stop();
+        if let Some(channel) = &self.channel {
+            channel.stop();
+        }
         trace::rmisc_sim_unplug(&self.name);
     }
 
     /// Returns whether the device is unplugged.
     pub(crate) fn is_gone(&self) -> bool {
         self.gone.load(Relaxed)
+    }
+
+    /// Returns the channel. Fails with [`ENODEV`] if this is another kind of device.
+    pub(crate) fn channel(&self) -> Result<&Arc<Channel>> {
+        self.channel.as_ref().ok_or(ENODEV)
     }
 
     /// Returns the generation of the current message.

@@ -61,9 +61,9 @@ static const struct file_operations * const misc_sim_fops[] = {
 
 static int misc_sim_register_peer(struct misc_sim_device *dev, struct device *parent)
 {
-	struct misc_sim_channel *ch = &dev->channel;
+	struct misc_sim_channel *ch = dev->channel;
 
-	if (dev->kind != MISC_SIM_KIND_CHANNEL)
+	if (!ch)
 		return 0;
 
 	snprintf(ch->name, sizeof(ch->name), "%s.peer", dev->name);
@@ -77,8 +77,8 @@ static int misc_sim_register_peer(struct misc_sim_device *dev, struct device *pa
 
 static void misc_sim_deregister_peer(struct misc_sim_device *dev)
 {
-	if (dev->kind == MISC_SIM_KIND_CHANNEL)
-		misc_deregister(&dev->channel.misc);
+	if (dev->channel)
+		misc_deregister(&dev->channel->misc);
 }
 
 /**

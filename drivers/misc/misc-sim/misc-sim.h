@@ -242,6 +242,9 @@ struct misc_sim_channel {
 	/** @misc: the node of the peer, named @name; only for instance.c and channel.c */
 	struct miscdevice misc;
 
+	/** @dev: the device, constant; it owns the channel */
+	struct misc_sim_device *dev;
+
 	/**
 	 * @lock: guards the queues and everything below. Only process context
 	 * takes it. Its holder must not sleep, access user memory or free a
@@ -339,8 +342,8 @@ struct misc_sim_device {
 	/** @faults: fault settings, constant; owns a reference */
 	struct misc_sim_faults *faults;
 
-	/** @channel: only used if @kind is MISC_SIM_KIND_CHANNEL */
-	struct misc_sim_channel channel;
+	/** @channel: NULL unless @kind is MISC_SIM_KIND_CHANNEL, constant; owned */
+	struct misc_sim_channel *channel;
 
 	/** @kind: behaviour of reads, constant */
 	enum misc_sim_kind kind;
@@ -460,7 +463,8 @@ static inline bool misc_sim_should_fail(struct misc_sim_faults *faults,
 #endif
 
 /* queue.c */
-void misc_sim_channel_init(struct misc_sim_channel *ch, bool records);
+struct misc_sim_channel *misc_sim_channel_create(struct misc_sim_device *dev,
+						 bool records);
 void misc_sim_channel_destroy(struct misc_sim_channel *ch);
 struct misc_sim_packet *misc_sim_packet_create(u32 type, gfp_t gfp);
 struct misc_sim_packet *misc_sim_packet_get(struct misc_sim_packet *packet);

@@ -15,15 +15,30 @@ static void misc_sim_end_init(struct misc_sim_end *end)
 	init_waitqueue_head(&end->wait);
 }
 
-/* A channel without a node. Every device has one, but only channels use it. */
-void misc_sim_channel_init(struct misc_sim_channel *ch, bool records)
+/**
+ * misc_sim_channel_create - create a channel, without the node of its peer
+ * @dev: the device, which will own the channel
+ * @records: whether the peer reads and writes records
+ *
+ * Context: Process context.
+ * Return: the channel, or NULL if no memory is available.
+ */
+struct misc_sim_channel *misc_sim_channel_create(struct misc_sim_device *dev,
+						 bool records)
 {
+	struct misc_sim_channel *ch = kzalloc_obj(*ch);
+
+	if (!ch)
+		return NULL;
+
+	ch->dev = dev;
 	spin_lock_init(&ch->lock);
 	misc_sim_end_init(&ch->device);
 	misc_sim_end_init(&ch->peer);
 	INIT_LIST_HEAD(&ch->files);
 	INIT_LIST_HEAD(&ch->taken);
 	ch->records = records;
+	return ch;
 }
 
 /* No file is left, so only messages can be in the queues. */
@@ -31,6 +46,7 @@ void misc_sim_channel_destroy(struct misc_sim_channel *ch)
 {
 	misc_sim_packets_free(&ch->device.packets);
 	misc_sim_packets_free(&ch->peer.packets);
+	kfree(ch);
 }
 
 /**

@@ -320,24 +320,29 @@ pub(crate) struct Channel {
 }
 
 impl Channel {
-    /// Creates a channel. Every device has one, but only channels use it.
-    pub(crate) fn new(records: bool) -> impl PinInit<Self> {
-        pin_init!(Self {
-            state <- new_spinlock!(State {
-                device: Queue::new(),
-                peer: Queue::new(),
-                opened: false,
-                files: RBTree::new(),
-                last_file: 0,
-                taken: List::new(),
-                last_id: 0,
-                types: [false; uapi::_IOC_TYPEMASK as usize + 1],
+    /// Creates a channel.
+    ///
+    /// Fails with [`ENOMEM`].
+    pub(crate) fn create(records: bool) -> Result<Arc<Self>> {
+        Arc::pin_init(
+            pin_init!(Self {
+                state <- new_spinlock!(State {
+                    device: Queue::new(),
+                    peer: Queue::new(),
+                    opened: false,
+                    files: RBTree::new(),
+                    last_file: 0,
+                    taken: List::new(),
+                    last_id: 0,
+                    types: [false; uapi::_IOC_TYPEMASK as usize + 1],
+                }),
+                device <- new_condvar!(),
+                peer <- new_condvar!(),
+                events: Atomic::new(0),
+                records,
             }),
-            device <- new_condvar!(),
-            peer <- new_condvar!(),
-            events: Atomic::new(0),
-            records,
-        })
+            GFP_KERNEL,
+        )
     }
 
     /// Returns what is notified when there is something new for the users of an end.

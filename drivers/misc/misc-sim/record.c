@@ -14,7 +14,7 @@
 /* Take the packet to read next. Return: false if there is none. */
 static bool misc_sim_record_pin(struct misc_sim_file *f)
 {
-	struct misc_sim_channel *ch = &f->dev->channel;
+	struct misc_sim_channel *ch = f->dev->channel;
 	struct misc_sim_packet *packet;
 
 	lockdep_assert_held(&f->lock);
@@ -37,7 +37,7 @@ static bool misc_sim_record_pin(struct misc_sim_file *f)
  */
 static void misc_sim_record_unpin(struct misc_sim_file *f, bool done)
 {
-	struct misc_sim_channel *ch = &f->dev->channel;
+	struct misc_sim_channel *ch = f->dev->channel;
 	struct misc_sim_packet *packet = f->packet;
 	u32 type = packet->record.type;
 
@@ -105,7 +105,7 @@ static int misc_sim_record_events(struct misc_sim_file *f, u64 events)
 {
 	if (events & ~(u64)(POLLERR | POLLPRI))
 		return -EINVAL;
-	WRITE_ONCE(f->dev->channel.events, events);
+	WRITE_ONCE(f->dev->channel->events, events);
 	wake_up_all(&f->other->wait);
 	return 0;
 }
@@ -116,7 +116,7 @@ static int misc_sim_record_flush(struct misc_sim_file *f)
 	struct misc_sim_packet *packet;
 	LIST_HEAD(packets);
 
-	scoped_guard(spinlock, &f->dev->channel.lock) {
+	scoped_guard(spinlock, &f->dev->channel->lock) {
 		list_splice_init(&f->other->packets, &packets);
 		list_for_each_entry(packet, &packets, list)
 			WRITE_ONCE(f->other->used, f->other->used - 1);
@@ -171,7 +171,7 @@ static ssize_t misc_sim_record_write_iter(struct kiocb *iocb, struct iov_iter *f
 		ret = misc_sim_record_flush(f);
 		break;
 	case MISC_SIM_RECORD_LISTEN:
-		ret = misc_sim_record_listen(&f->dev->channel, record.arg);
+		ret = misc_sim_record_listen(f->dev->channel, record.arg);
 		break;
 	default:
 		ret = -EINVAL;

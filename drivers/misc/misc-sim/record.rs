@@ -116,7 +116,7 @@ pub(crate) struct RecordFile {
 impl RecordFile {
     /// Takes the packet to read next. Returns [`None`] if there is none.
     fn pin(&self) -> Option<Arc<Packet>> {
-        let mut state = self.file.channel().state.lock();
+        let mut state = self.file.channel.state.lock();
         let packet = state.queue_mut(End::Peer).packets.pop_front()?;
         let taken = packet.clone_arc();
 
@@ -130,7 +130,7 @@ impl RecordFile {
     /// Drops a packet that was read. A request stays until it is answered. If the read failed, puts
     /// the packet back, unless it is a request that is finished.
     fn unpin(&self, packet: &Packet, done: bool) {
-        let channel = self.file.channel();
+        let channel = &self.file.channel;
         let mut state = channel.state.lock();
         let is_data = packet.message().is_some();
 
@@ -175,7 +175,7 @@ impl RecordFile {
 
     fn events(&self, events: u64) -> Result {
         let allowed = PollEvent::Err as u32 | PollEvent::Pri as u32;
-        let channel = self.file.channel();
+        let channel = &self.file.channel;
 
         if events & !u64::from(allowed) != 0 {
             return Err(EINVAL);
@@ -187,7 +187,7 @@ impl RecordFile {
 
     /// The slots of messages that are still being written stay in use.
     fn flush(&self) -> Result {
-        let channel = self.file.channel();
+        let channel = &self.file.channel;
         let mut packets = List::new();
 
         let mut state = channel.state.lock();
@@ -201,7 +201,7 @@ impl RecordFile {
     }
 
     fn listen(&self, type_: u64) -> Result {
-        let mut state = self.file.channel().state.lock();
+        let mut state = self.file.channel.state.lock();
 
         *usize::try_from(type_)
             .ok()
@@ -225,7 +225,7 @@ impl MiscDevice for RecordFile {
     fn open(_file: &File, misc: &MiscDeviceRegistration<Self>) -> Result<Self::Ptr> {
         KBox::try_pin_init(
             try_pin_init!(Self {
-                file <- EndFile::peer(misc.data()),
+                file <- EndFile::peer(misc.data())?,
                 _claim: Claim::new(misc.data())?,
             }),
             GFP_KERNEL_ACCOUNT,
@@ -283,7 +283,7 @@ impl MiscDevice for RecordFile {
         let ret = match record.type_ {
             uapi::MISC_SIM_RECORD_DATA => this.file.write(&kiocb, from).map(|_| ()),
             uapi::MISC_SIM_RECORD_REPLY => {
-                request::reply(&kiocb, &dev.channel, record.id, record.value, from)
+                request::reply(&kiocb, &this.file.channel, record.id, record.value, from)
             }
             _ if record.length > 0 => Err(EINVAL),
             uapi::MISC_SIM_RECORD_EVENTS => this.events(record.arg),

@@ -62,7 +62,7 @@ static bool misc_sim_request_wanted(struct misc_sim_channel *ch, unsigned int cm
 static int misc_sim_request_queue(struct misc_sim_file *f,
 				  struct misc_sim_packet *request)
 {
-	struct misc_sim_channel *ch = &f->dev->channel;
+	struct misc_sim_channel *ch = f->dev->channel;
 
 	scoped_guard(spinlock, &ch->lock) {
 		if (!test_bit(_IOC_TYPE(request->record.cmd), ch->types))
@@ -93,7 +93,7 @@ static int misc_sim_request_wait(struct misc_sim_file *f,
 	int ret = 0;
 
 	for (;;) {
-		scoped_guard(spinlock, &f->dev->channel.lock) {
+		scoped_guard(spinlock, &f->dev->channel->lock) {
 			if (request->state == MISC_SIM_PACKET_IDLE)
 				return 0;
 			if (misc_sim_device_gone(f->dev))
@@ -135,7 +135,7 @@ long misc_sim_request(struct file *file, unsigned int cmd, unsigned long arg,
 
 	if (misc_sim_device_gone(dev))
 		return -ENODEV;
-	if (!misc_sim_request_wanted(&dev->channel, cmd))
+	if (!misc_sim_request_wanted(dev->channel, cmd))
 		return -ENOTTY;
 
 	ret = misc_sim_device_delay(dev) ?:
@@ -191,7 +191,7 @@ int misc_sim_request_reply(struct kiocb *iocb, const struct misc_sim_record *rec
 			   struct iov_iter *from)
 {
 	struct misc_sim_file *f = iocb->ki_filp->private_data;
-	struct misc_sim_channel *ch = &f->dev->channel;
+	struct misc_sim_channel *ch = f->dev->channel;
 
 	if (record->value < -MISC_SIM_ERRNO_MAX)
 		return -EINVAL;

@@ -107,9 +107,9 @@ fn queue(channel: &Channel, packet: ListArc<Packet>, request: &Request) -> Resul
 ///
 /// A signal ends this only while the peer has not read the request, because after that the peer may
 /// have acted on it. `SIGKILL` always ends this.
-fn wait(dev: &Device, packet: &Packet, request: &Request) -> Result<Reply> {
-    let wait = dev.channel.wait(End::Device);
-    let mut state = dev.channel.state.lock();
+fn wait(dev: &Device, channel: &Channel, packet: &Packet, request: &Request) -> Result<Reply> {
+    let wait = channel.wait(End::Device);
+    let mut state = channel.state.lock();
     let mut interrupted = None;
 
     loop {
@@ -150,7 +150,7 @@ pub(crate) fn request(
     arg: usize,
     compat: bool,
 ) -> Result<isize> {
-    let channel = &dev.channel;
+    let channel = dev.channel()?;
     // As compat_ptr().
     let argp = UserPtr::from_addr(if compat { arg as u32 as usize } else { arg });
 
@@ -170,7 +170,7 @@ pub(crate) fn request(
     let request = queued.request().ok_or(ENOTTY)?;
 
     queue(channel, packet, request)?;
-    let reply = wait(dev, &queued, request)?;
+    let reply = wait(dev, channel, &queued, request)?;
 
     UserSlice::new(argp, reply.payload.len())
         .writer()
