@@ -136,16 +136,27 @@ static void nothing(void)
 	asm volatile("");
 }
 
+/* Doubles the number, because the clock may be too coarse for one call. */
+static int calls_per_batch(void (*call)(void))
+{
+	long long start;
+	int calls, n;
+
+	for (calls = 1;; calls *= 2) {
+		start = now();
+		for (n = 0; n < calls; n++)
+			call();
+		if (now() - start >= BATCH_NS)
+			return calls;
+	}
+}
+
 static void measure(void (*call)(void))
 {
-	long long once;
 	int calls;
 
 	call();
-	once = now();
-	call();
-	once = now() - once;
-	calls = once > BATCH_NS ? 1 : BATCH_NS / (once + 1);
+	calls = calls_per_batch(call);
 	report_time(row, (double)(time_calls(call, calls) - time_calls(nothing, calls)) / calls);
 }
 
@@ -367,6 +378,8 @@ static void readers(const char *name, int count, bool shared, bool writer)
 	long calls = 0;
 	int i;
 
+	go = false;
+	stop = false;
 	for (i = 0; i < count; i++) {
 		r[i].cpu = i;
 		r[i].fd = shared ? fd : open(device->node, O_RDONLY);
