@@ -222,7 +222,7 @@ TEST_F(config, message_is_not_cut)
 	}
 }
 
-/* configfs passes the bytes that it can read, at least one of them. */
+/* configfs passes at most the bytes that it can read. On i386 that may be none of them. */
 TEST_F(config, message_from_bad_pointer)
 {
 	char path[2 * PATH_LEN], expected[] = "new", *bad = bad_page(_metadata);
@@ -237,9 +237,14 @@ TEST_F(config, message_from_bad_pointer)
 	expect_file(_metadata, self->it.dir, "message", "old");
 	memcpy(bad - 3, expected, 3);
 	length = write(fd, bad - 3, 8);
-	ASSERT_LE(1, length);
 	ASSERT_GE(3, length);
-	expected[length] = '\0';
+	if (length > 0) {
+		expected[length] = '\0';
+	} else {
+		EXPECT_EQ(-1, length);
+		EXPECT_EQ(EFAULT, errno);
+		strcpy(expected, "old");
+	}
 	expect_file(_metadata, self->it.dir, "message", expected);
 }
 
