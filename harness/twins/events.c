@@ -90,9 +90,24 @@ void ring_make(struct ring *ring)
 	ring->cqes = (void *)(queues + p.cq_off.cqes);
 }
 
-/* Submit @sqe, if any, and say what has completed: in the order of the requests. */
+static bool ring_completed(const struct ring *ring, unsigned int tail, unsigned int request)
+{
+	for (unsigned int at = *ring->cq_head; at != tail; at++) {
+		const struct io_uring_cqe *cqe = &ring->cqes[at & ring->cq_mask];
+
+		if (cqe->user_data == request && !(cqe->flags & IORING_CQE_F_MORE))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Submit @sqe, if any, and say what has completed: in the order of the requests. A request that is being
+ * cancelled may be running in a worker thread, so wait for its end.
+ */
 static void ring_enter(struct side *s, const struct io_uring_sqe *sqe)
 {
+	bool cancels = sqe && sqe->opcode == IORING_OP_ASYNC_CANCEL && s->request[sqe->addr].busy;
 	struct ring *ring = &s->ring;
 	unsigned int tail = *ring->sq_tail, head = *ring->cq_head;
 
@@ -103,6 +118,10 @@ static void ring_enter(struct side *s, const struct io_uring_sqe *sqe)
 	result(s, syscall(SYS_io_uring_enter, ring->fd, sqe ? 1 : 0, 0, IORING_ENTER_GETEVENTS, NULL,
 			  0));
 	tail = __atomic_load_n(ring->cq_tail, __ATOMIC_ACQUIRE);
+	while (cancels && !ring_completed(ring, tail, sqe->addr)) {
+		syscall(SYS_io_uring_enter, ring->fd, 0, tail - head + 1, IORING_ENTER_GETEVENTS, NULL, 0);
+		tail = __atomic_load_n(ring->cq_tail, __ATOMIC_ACQUIRE);
+	}
 	for (unsigned int i = 0; i <= REQUESTS; i++) {
 		struct request *r = &s->request[i];
 
