@@ -132,8 +132,10 @@ static void ring_enter(struct side *s, const struct io_uring_sqe *sqe)
 				continue;
 			say(s, "\n  %s %u:", i == REQUESTS ? "cancel" : "request", i);
 			say_result(s, cqe->res);
-			if (i == REQUESTS)
+			if (i == REQUESTS) {
+				s->unsettled |= cqe->res == -EALREADY;
 				continue;
+			}
 			r->busy = cqe->flags & IORING_CQE_F_MORE;
 			say(s, r->busy ? " more" : "");
 			if (r->reads)

@@ -76,10 +76,12 @@ static bool texts_differ(void)
 /* The process of an episode: when it ends, nothing stays open. */
 static void run(const unsigned int *numbers, unsigned int n)
 {
+	bool unsettled = false;
+
 	for (int i = 0; i < 2; i++)
 		setup(&shared->side[i], i);
 	cover_begin();
-	for (unsigned int i = 0; i < n && !shared->differ; i++) {
+	for (unsigned int i = 0; i < n && !shared->differ && !unsettled; i++) {
 		number = numbers[i];
 		shared->at = number;
 		shared->count++;
@@ -89,6 +91,7 @@ static void run(const unsigned int *numbers, unsigned int n)
 		}
 		cover_add(i);
 		shared->differ = texts_differ();
+		unsettled = shared->side[0].unsettled || shared->side[1].unsettled;
 		if (verbose)
 			printf("%4u %s\n", number, shared->side[0].text);
 	}

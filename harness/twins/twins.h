@@ -60,6 +60,7 @@ struct side {
 	unsigned char *arena;		/* GOOD bytes, then pages: no access, read-only, no access */
 	struct ring ring;
 	struct request request[REQUESTS];
+	bool unsettled;			/* a worker thread may still close a file */
 };
 
 extern const char *const instance[INSTANCES];
